@@ -1,0 +1,23 @@
+"""Settings of the policy layer."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Which policy decides, and where it is evaluated."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
+
+    engine: Literal["embedded", "opa"] = field(
+        default="embedded", metadata={"doc": "`embedded` evaluates in process; `opa` asks the OPA server at `opa_url`."}
+    )
+    opa_url: str = field(default="http://127.0.0.1:8181", metadata={"doc": "Where the OPA server listens."})
+    bundle: str = field(
+        default="", metadata={"doc": "Directory of the Rego bundle; empty means the one that Ostiary ships."}
+    )
+    failure: Literal["closed", "open"] = field(
+        default="closed",
+        metadata={"doc": "What a gateway in `enforce` is answered when no decision can be made."},
+    )

@@ -1,0 +1,22 @@
+"""Settings of the risk core."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RiskSettings:
+    """How risk is learnt and kept."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
+
+    seed: int = field(default=20260101, metadata={"doc": "Seed of every random choice of the models."})
+    alarm_budget_per_day: float = field(
+        default=10.0, metadata={"doc": "False alarms a day that are acceptable; thresholds of the models follow it."}
+    )
+    max_entities: int = field(
+        default=1 << 17,
+        metadata={"doc": "Entities with windows of their own; beyond it the stalest are evicted and counted."},
+    )
+    learn_batch: int = field(
+        default=256, metadata={"doc": "Rows that the online models learn at once, counted in event order."}
+    )

@@ -1,0 +1,91 @@
+"""What the risk core hands on: evidence, assessments, findings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sensors.values import Entity
+
+
+class Level(StrEnum):
+    """What an assessment says of an entity, in rising order."""
+
+    LOW = "low"
+    GUARDED = "guarded"
+    ELEVATED = "elevated"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One named fact behind a piece of evidence or a risk."""
+
+    name: str
+    value: float
+    usual_low: float
+    usual_high: float
+    share: float
+    """0..1; the shares of one evidence or assessment add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One reason to trust an entity less."""
+
+    ts: int
+    """Event time, ns."""
+    entity: Entity
+    detector: str
+    """The behaviour or model that found it; the name of its file in `risk/evidence/` or `risk/detectors/`."""
+    reason: str
+    """Stable code, e.g. `scan.vertical`."""
+    technique: str
+    """MITRE ATT&CK technique id, e.g. `T1046`; "" where none fits."""
+    p_value: float
+    """How often normal traffic would look like this, 0..1."""
+    weight: float
+    """Risk that this evidence alone would give, 0..1."""
+    half_life_s: float
+    text: str
+    """The facts in words, without personal data but for the entity's own name and those of its peers."""
+    innocent: str
+    """The case that would have made it innocent."""
+    contributions: tuple[Contribution, ...]
+    source: str
+    seq: int
+    """Packet or line number of the observation that completed it."""
+    count: int = 1
+    """Observations that it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The risk of one entity at one instant. Risk decays in event time without anybody running a job."""
+
+    ts: int
+    entity: Entity
+    risk: float
+    """0..1, rounded to 1e-4."""
+    level: Level
+    confidence: float
+    """0..1: how much the assessment rests on (number and independence of the evidence)."""
+    age_s: float
+    """Seconds of event time since the newest evidence."""
+    half_life_s: float
+    """Of the strongest evidence."""
+    reasons: tuple[str, ...]
+    """Reason codes, strongest first."""
+    texts: tuple[str, ...]
+    """Their words, in the same order."""
+    contributions: Mapping[str, float]
+    """Reason code -> share of the risk; the values add up to `risk`."""
+    model_revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A piece of evidence and the assessment of its entity just after it."""
+
+    evidence: Evidence
+    assessment: Assessment

@@ -1,0 +1,30 @@
+"""Settings of the sensors."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSettings:
+    """What is read, and how much of it is kept in memory."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
+
+    interfaces: tuple[str, ...] = field(
+        default=(), metadata={"doc": "Network interfaces that `ostiary up` captures from. Needs CAP_NET_RAW."}
+    )
+    logs: tuple[str, ...] = field(
+        default=(), metadata={"doc": "Log files that `ostiary up` follows; the format is recognised."}
+    )
+    max_flows: int = field(
+        default=1 << 18,
+        metadata={"doc": "Flows kept in the flow table; beyond it the least recent ones are evicted and counted."},
+    )
+    idle_timeout_s: float = field(
+        default=60.0, metadata={"doc": "Seconds without a packet after which a flow has ended."}
+    )
+    active_timeout_s: float = field(
+        default=1800.0, metadata={"doc": "Seconds after which a flow that is still alive is reported and begun anew."}
+    )
+    max_line_bytes: int = field(
+        default=65536, metadata={"doc": "Longer log lines are cut there and counted as malformed."}
+    )
