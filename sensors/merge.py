@@ -1,8 +1,8 @@
 """Bring several sources into one order of event time.
 
-Guarantees: rows come out sorted by (ts, source, seq), whatever the sizes of the batches that came in; a row is held back
-until every source has promised, by its watermark, that nothing earlier will follow. Rows that break their own source's
-promise are placed at the front of the next batch with their time stamp kept.
+Guarantees: rows come out sorted by (ts, source, seq), whatever the sizes of the batches that came in; a row is held
+back until every source has promised, by its watermark, that nothing earlier will follow. Rows that break the promise of
+their own source are placed in the next batch with their time stamp kept.
 """
 
 from collections.abc import Iterator, Sequence

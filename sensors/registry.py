@@ -43,7 +43,7 @@ class Format:
     title: str
     """What it is, in a few words, for `--help` and the documentation."""
     recognise: Callable[[bytes, str], int]
-    """(first `HEAD_BYTES` bytes, uncompressed; file name) -> 0 (no) to 100 (certain). Contents weigh more than names."""
+    """(first `HEAD_BYTES` bytes, uncompressed; file name) -> 0 (no) to 100 (certain); contents outweigh names."""
     open: Callable[[Input], Source]
 
 
