@@ -1,6 +1,6 @@
 """What the risk core hands on: evidence, assessments, findings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,20 @@ class Level(StrEnum):
     ELEVATED = "elevated"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A sentence in which entities keep their places, so that each reader is shown names or pseudonyms as due.
+
+    Pieces of text that come from hostile input (paths, user agents) are ordinary `str` pieces: nothing is interpolated.
+    """
+
+    pieces: tuple[str | Entity, ...]
+
+    def say(self, name: Callable[[Entity], str] = str) -> str:
+        """Return the sentence, each entity named by `name`."""
+        return "".join(piece if isinstance(piece, str) else name(piece) for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +61,8 @@ class Evidence:
     weight: float
     """Risk that this evidence alone would give, 0..1."""
     half_life_s: float
-    text: str
-    """The facts in words, without personal data but for the entity's own name and those of its peers."""
+    text: Words
+    """The facts in words."""
     innocent: str
     """The case that would have made it innocent."""
     contributions: tuple[Contribution, ...]
@@ -76,7 +90,7 @@ class Assessment:
     """Of the strongest evidence."""
     reasons: tuple[str, ...]
     """Reason codes, strongest first."""
-    texts: tuple[str, ...]
+    texts: tuple[Words, ...]
     """Their words, in the same order."""
     contributions: Mapping[str, float]
     """Reason code -> share of the risk; the values add up to `risk`."""
