@@ -1,6 +1,9 @@
 """Settings of the risk core."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,14 +12,16 @@ class RiskSettings:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
 
-    seed: int = field(default=20260101, metadata={"doc": "Seed of every random choice of the models."})
-    alarm_budget_per_day: float = field(
+    seed: Annotated[int, Ge(0)] = field(
+        default=20260101, metadata={"doc": "Seed of every random choice of the models."}
+    )
+    alarm_budget_per_day: Annotated[float, Gt(0)] = field(
         default=10.0, metadata={"doc": "False alarms a day that are acceptable; thresholds of the models follow it."}
     )
-    max_entities: int = field(
+    max_entities: Annotated[int, Ge(16)] = field(
         default=1 << 17,
         metadata={"doc": "Entities with windows of their own; beyond it the stalest are evicted and counted."},
     )
-    learn_batch: int = field(
+    learn_batch: Annotated[int, Ge(1)] = field(
         default=256, metadata={"doc": "Rows that the online models learn at once, counted in event order."}
     )

@@ -1,6 +1,9 @@
 """Settings of the sensors."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +18,16 @@ class SensorSettings:
     logs: tuple[str, ...] = field(
         default=(), metadata={"doc": "Log files that `ostiary up` follows; the format is recognised."}
     )
-    max_flows: int = field(
+    max_flows: Annotated[int, Ge(16)] = field(
         default=1 << 18,
         metadata={"doc": "Flows kept in the flow table; beyond it the least recent ones are evicted and counted."},
     )
-    idle_timeout_s: float = field(
+    idle_timeout_s: Annotated[float, Gt(0)] = field(
         default=60.0, metadata={"doc": "Seconds without a packet after which a flow has ended."}
     )
-    active_timeout_s: float = field(
+    active_timeout_s: Annotated[float, Gt(0)] = field(
         default=1800.0, metadata={"doc": "Seconds after which a flow that is still alive is reported and begun anew."}
     )
-    max_line_bytes: int = field(
+    max_line_bytes: Annotated[int, Ge(256)] = field(
         default=65536, metadata={"doc": "Longer log lines are cut there and counted as malformed."}
     )
