@@ -1,0 +1,128 @@
+"""From a request and an assessment to a decision that anybody can make again.
+
+Guarantees: the same request, assessment and bundle give a byte-equal record, in any process, whatever engine; the
+answer's form is checked; an engine's failure is a `PolicyError` and never a verdict. Digests and records are canonical
+JSON (RFC 8785). Does not store or act.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+
+from policy.document import request_document
+from policy.errors import AnswerError, DocumentError
+from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
+from risk.values import Assessment
+
+RECORD_VERSION = 1
+MAX_REASONS = 64
+
+
+class Decider:
+    """Decides by one engine; belongs to the engine's thread."""
+
+    def __init__(self, engine: PolicyEngine) -> None:
+        self._engine = engine
+
+    @property
+    def revision(self) -> str:
+        """The revision of the policy that decides."""
+        return self._engine.revision
+
+    def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
+        """Return the policy's decision on a request; raise `PolicyError` where there is none."""
+        document = _document(request, assessment)
+        digest = hashlib.sha256(canonical(document)).hexdigest()
+        answer = self._engine.evaluate(document)
+        body = {
+            "version": RECORD_VERSION,
+            "ts": str(request.ts),
+            "entity": {"kind": request.subject.entity.kind.value, "id": request.subject.entity.id},
+            **_checked(answer),
+            "policy_revision": self._engine.revision,
+            "model_revision": assessment.model_revision if assessment else "",
+            "input_digest": digest,
+        }
+        return _decision(request, document, body)
+
+
+def decision_record(decision: Decision) -> dict[str, Any]:
+    """Return a decision in JSON values: everything in it, `ts` (ns) as a text since JSON numbers cannot hold it.
+
+    `id` is the first 32 hex digits of the SHA-256 of the record without `id` and `input`; `input_digest` binds `input`.
+    """
+    return {
+        "version": RECORD_VERSION,
+        "id": decision.id,
+        "ts": str(decision.ts),
+        "entity": {"kind": decision.entity.kind.value, "id": decision.entity.id},
+        "verdict": decision.verdict.value,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in decision.reasons],
+        "obligations": dict(decision.obligations),
+        "ttl_s": decision.ttl_s,
+        "policy_revision": decision.policy_revision,
+        "model_revision": decision.model_revision,
+        "input_digest": decision.input_digest,
+        "input": dict(decision.document),
+    }
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """Return the canonical bytes (RFC 8785) of JSON values; raise `DocumentError` for what has none."""
+    try:
+        return rfc8785.dumps(dict(record))
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise DocumentError(f"no canonical form: {error}") from error
+
+
+def _document(request: AccessRequest, assessment: Assessment | None) -> dict[str, Any]:
+    try:
+        return request_document(request, assessment)
+    except (ValueError, OverflowError, OSError) as error:
+        raise DocumentError(f"no input document: {error}") from error
+
+
+def _decision(request: AccessRequest, document: dict[str, Any], body: dict[str, Any]) -> Decision:
+    return Decision(
+        id=hashlib.sha256(canonical(body)).hexdigest()[:32],
+        ts=request.ts,
+        entity=request.subject.entity,
+        verdict=Verdict(body["verdict"]),
+        reasons=tuple(Reason(reason["code"], reason["text"]) for reason in body["reasons"]),
+        obligations=body["obligations"],
+        ttl_s=body["ttl_s"],
+        policy_revision=body["policy_revision"],
+        model_revision=body["model_revision"],
+        input_digest=body["input_digest"],
+        document=document,
+    )
+
+
+def _checked(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of an engine's answer; raise `AnswerError` where it is not a decision."""
+    verdict, reasons = answer.get("verdict"), answer.get("reasons")
+    obligations, ttl_s = answer.get("obligations"), answer.get("ttl_s")
+    if verdict not in _VERDICTS:
+        raise AnswerError("the answer has no known verdict")
+    if not isinstance(reasons, list) or len(reasons) > MAX_REASONS or not all(map(_is_reason, reasons)):
+        raise AnswerError("the answer's reasons are not a short list of codes and texts")
+    if not isinstance(obligations, dict):
+        raise AnswerError("the answer's obligations are not an object")
+    if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 <= ttl_s < math.inf:
+        raise AnswerError("the answer has no time to live")
+    return {
+        "verdict": verdict,
+        "reasons": [{"code": reason["code"], "text": reason["text"]} for reason in reasons],
+        "obligations": obligations,
+        "ttl_s": float(ttl_s),
+    }
+
+
+_VERDICTS = frozenset(verdict.value for verdict in Verdict)
+
+
+def _is_reason(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("code"), str) and isinstance(value.get("text"), str)

@@ -1,0 +1,65 @@
+"""Errors of the policy layer.
+
+    PolicyError                     policy.error
+    ├── BundleError                 policy.bundle           a bundle that cannot be read, compiled or is too large
+    ├── EvaluationError             policy.evaluation       the engine failed, panicked or gave no decision
+    │   └── AnswerError             policy.answer           the engine's answer is not a decision
+    ├── EngineUnavailableError      policy.unavailable      the OPA server is gone, slow, or its client is not installed
+    ├── RevisionError               policy.revision         the OPA server serves another policy than ours
+    ├── DocumentError               policy.document         a request that no input document can be made of
+    └── DialectError                policy.dialect          a gateway's question that cannot be read
+
+Whoever asks for a decision and gets one of these has none, and answers as the route declares.
+"""
+
+
+class PolicyError(Exception):
+    """Base of all errors that the policy layer raises; `code` is stable."""
+
+    code = "policy.error"
+
+
+class BundleError(PolicyError):
+    """A bundle that cannot be read, does not compile, or is too large."""
+
+    code = "policy.bundle"
+
+
+class EvaluationError(PolicyError):
+    """The engine failed or panicked, or the policy has no decision."""
+
+    code = "policy.evaluation"
+
+
+class AnswerError(EvaluationError):
+    """The engine answered with something that is not a decision."""
+
+    code = "policy.answer"
+
+
+class EngineUnavailableError(PolicyError):
+    """The OPA server cannot be reached or is too slow, or its client is not installed."""
+
+    code = "policy.unavailable"
+
+
+class RevisionError(PolicyError):
+    """The OPA server serves another policy than the bundle that we were given."""
+
+    code = "policy.revision"
+
+
+class DocumentError(PolicyError):
+    """A request that no input document can be made of (text that is not Unicode, numbers that are not finite)."""
+
+    code = "policy.document"
+
+
+class DialectError(PolicyError):
+    """A gateway's question that cannot be read; `code` says what is wrong with it."""
+
+    code = "policy.dialect"
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code

@@ -1,0 +1,80 @@
+# The decision: the strictest of what the rules propose, softened only by exceptions that the operator wrote down.
+#
+# A decision is {verdict, reasons: [{code, text}], obligations, ttl_s}. Texts name nobody: reasons may be shown and kept.
+package ostiary
+
+import data.ostiary.config
+import data.ostiary.exceptions
+import data.ostiary.identity
+import data.ostiary.request
+import data.ostiary.risk
+
+verdicts := ["allow", "throttle", "step_up", "deny", "isolate"]
+
+severity := {"allow": 0, "throttle": 1, "step_up": 2, "deny": 3, "isolate": 4}
+
+# An unknown word for a verdict counts as deny.
+rank_of(verdict) := object.get(severity, verdict, severity.deny)
+
+# NIST SP 800-207 tenet 1: a question that cannot be read is refused, and no exception helps it.
+problems := {{"code": code, "verdict": "deny"} | some code in request.problems}
+
+proposals := problems if {
+	count(problems) > 0
+} else := risk.proposals | identity.proposals
+
+strictest := max([rank_of(proposal.verdict) | some proposal in proposals])
+
+# Exceptions that make a difference: those that allow more than the strictest proposal does.
+softening := {cap |
+	count(problems) == 0
+	some cap in exceptions.caps
+	rank_of(cap.verdict) < strictest
+}
+
+rank := min(array.concat([strictest], [rank_of(cap.verdict) | some cap in softening]))
+
+# NIST SP 800-207 tenet 7: what decided is told, the weightiest first, so that it can be learnt from.
+reasons := array.concat(
+	[reason(cap.code) | some cap in softening],
+	[reason(proposal.code) |
+		some level in numbers.range(severity.isolate, severity.allow)
+		some proposal in proposals
+		rank_of(proposal.verdict) == level
+	],
+)
+
+reason(code) := {"code": code, "text": object.get(config.texts, code, code)}
+
+# NIST SP 800-207 tenet 7: emergency access is told to somebody at once.
+extra_obligations contains {"notify": true, "audit": "break_glass"} if {
+	some cap in softening
+	cap.code == "exception.break-glass"
+}
+
+verdict := verdicts[rank]
+
+obligations := object.union_n(array.concat(
+	[object.get(config.obligations, verdict, {})],
+	[extra | some extra in extra_obligations],
+))
+
+# NIST SP 800-207 tenet 3: a decision holds for a while and for one subject.
+ttl_s := object.get(config.ttl_s, verdict, 0)
+
+default decision := {
+	"verdict": "deny",
+	"reasons": [{"code": "policy.undefined", "text": "The policy has no answer to this question."}],
+	"obligations": {},
+	"ttl_s": 0,
+}
+
+# METADATA
+# description: NIST SP 800-207 tenet 6 - each access is decided anew, from what is known now.
+# entrypoint: true
+decision := {
+	"verdict": verdict,
+	"reasons": reasons,
+	"obligations": obligations,
+	"ttl_s": ttl_s,
+}
