@@ -1,0 +1,145 @@
+"""Questions to the store.
+
+Guarantees: an answer is bounded (`MAX_PAGE` rows); lists are ordered and stable under paging, newest or riskiest first;
+what is not there is None or an empty page, never an error. Any number of processes may read while one writes.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from ostiary.store import cursor, rows
+from ostiary.store.link import Link, ReadLink, Row
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Page, RunRecord
+
+MAX_PAGE = 1000
+Record = TypeVar("Record")
+_LATEST = "(SELECT id FROM run ORDER BY number DESC LIMIT 1)"
+
+
+def _page(found: list[Row], limit: int, record: Callable[[Row], Record], key: Callable[[Row], str]) -> Page[Record]:
+    """Make a page of rows of which one more than `limit` was asked for."""
+    shown = found[:limit]
+    return Page(tuple(record(row) for row in shown), key(shown[-1]) if len(found) > limit and shown else "")
+
+
+def _capped(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE))
+
+
+class Reader:
+    """Reads the store; use it as a context manager or close it."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @classmethod
+    def open(cls, path: Path) -> "Reader":
+        """Open to read only, creating nothing; raise `StoreError`."""
+        return Reader(ReadLink(path))
+
+    def close(self) -> None:
+        """Close it; a closed reader may be closed again."""
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
+        """Return the runs, newest first."""
+        sql = f"SELECT {rows.RUN_COLUMNS} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608 - constants only
+        return tuple(rows.run_of(row) for row in self._link.query(sql, (_capped(limit),)))
+
+    def latest_run(self) -> RunRecord | None:
+        """Return the run that began last."""
+        return next(iter(self.runs(limit=1)), None)
+
+    def entities(
+        self, run_id: str | None = None, min_risk: float = 0.0, limit: int = 100, after: str = ""
+    ) -> Page[EntityRecord]:
+        """Return the entities of a run (None: the latest), riskiest first; raise `CursorError`."""
+        where, values = f"run_id = {_LATEST if run_id is None else '?'} AND risk >= ?", [run_id, min_risk]
+        if run_id is None:
+            del values[0]
+        if after:
+            where += " AND (-risk, pseudonym) > (?, ?)"
+            values += cursor.risk_and_name(after)
+        sql = f"SELECT {rows.ENTITY_COLUMNS} FROM entity WHERE {where} ORDER BY -risk, pseudonym LIMIT ?"  # noqa: S608 - constants only
+        found = self._link.query(sql, (*values, _capped(limit) + 1))
+        return _page(found, _capped(limit), rows.entity_of, lambda row: cursor.encode(-row[4], row[1]))
+
+    def entity(self, pseudonym: str, run_id: str | None = None) -> EntityRecord | None:
+        """Return one entity, as the given or else the newest run that knows it left it."""
+        columns = ", ".join(f"entity.{column}" for column in rows.ENTITY_COLUMNS.split(", "))
+        sql = (
+            f"SELECT {columns} FROM entity JOIN run ON run.id = entity.run_id WHERE pseudonym = ?1"  # noqa: S608 - constants only
+            " AND (?2 IS NULL OR run_id = ?2) ORDER BY run.number DESC LIMIT 1"
+        )
+        return next((rows.entity_of(row) for row in self._link.query(sql, (pseudonym, run_id))), None)
+
+    def decisions(
+        self,
+        entity: str | None = None,
+        verdict: str | None = None,
+        limit: int = 100,
+        after: str = "",
+        run_id: str | None = None,
+    ) -> Page[DecisionRecord]:
+        """Return decisions of all runs, the newest first, of one pseudonym, verdict or run if given."""
+        wanted = {"pseudonym": entity, "verdict": verdict, "run_id": run_id}
+        return self._newest("decision", rows.DECISION_COLUMNS, wanted, limit, after, rows.decision_of)
+
+    def decision(self, decision_id: str) -> DecisionRecord | None:
+        """Return one decision; where several runs made the same one, that of the newest."""
+        sql = f"SELECT {rows.DECISION_COLUMNS} FROM decision WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
+        return next((rows.decision_of(row) for row in self._link.query(sql, (decision_id,))), None)
+
+    def actions(
+        self, state: str | None = None, limit: int = 100, after: str = "", run_id: str | None = None
+    ) -> Page[ActionRecord]:
+        """Return actions of all runs, the newest first, of one state or run if given; raise `CursorError`."""
+        wanted = {"state": state, "run_id": run_id}
+        return self._newest("action", rows.ACTION_COLUMNS, wanted, limit, after, rows.action_of)
+
+    def action(self, action_id: str) -> ActionRecord | None:
+        """Return one action; where several runs took the same one, that of the newest."""
+        sql = f"SELECT {rows.ACTION_COLUMNS} FROM action WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
+        return next((rows.action_of(row) for row in self._link.query(sql, (action_id,))), None)
+
+    def pruned(self) -> dict[str, int]:
+        """Return how many rows of each kind were pruned to stay within the limits."""
+        return {
+            str(kind): int(count) for kind, count in self._link.query("SELECT kind, count FROM pruned ORDER BY kind")
+        }
+
+    def check(self) -> tuple[str, ...]:
+        """Return what SQLite's integrity check finds wrong; () where all is well. Takes seconds a gigabyte."""
+        found = [str(row[0]) for row in self._link.query("PRAGMA integrity_check(20)")]
+        found += [f"row {row[1]} of {row[0]} has no run" for row in self._link.query("PRAGMA foreign_key_check")]
+        return tuple(line for line in found if line != "ok")
+
+    def _newest(
+        self,
+        table: str,
+        columns: str,
+        wanted: dict[str, str | None],
+        limit: int,
+        after: str,
+        record: Callable[[Sequence[object]], Record],
+    ) -> Page[Record]:
+        given = {column: value for column, value in wanted.items() if value is not None}
+        clauses = [f"{column} = ?" for column in given]
+        values: list[object] = list(given.values())
+        if after:
+            clauses.append("number < ?")
+            values.append(cursor.row_number(after))
+        where = f"WHERE {' AND '.join(clauses)} " if clauses else ""
+        sql = f"SELECT {columns}, number FROM {table} {where}ORDER BY number DESC LIMIT ?"  # noqa: S608 - constants only
+        found = self._link.query(sql, (*values, _capped(limit) + 1))
+        return _page(found, _capped(limit), record, lambda row: cursor.encode(row[-1]))

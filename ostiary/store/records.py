@@ -1,0 +1,122 @@
+"""What the store keeps: runs, entities, decisions, actions.
+
+Guarantees by construction: whoever is meant is named by a pseudonym; texts have been pseudonymised and masked by the
+caller before a record is made. Nothing here can tell a plain address from a pseudonym, so nothing here checks it.
+Verdicts, levels and states are the plain strings of `policy.values`, `risk.values` and `response.values`: a process
+that only reads the store imports neither of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One judgement of files (`run`) or one life of the service (`service`)."""
+
+    id: str
+    started_ns: int
+    """Wall clock, ns since the epoch."""
+    kind: Literal["run", "service"]
+    sources: tuple[Mapping[str, Any], ...] = ()
+    """One a source: its name, format and counters (JSON values, hence Any)."""
+    settings_digest: str = ""
+    policy_revision: str = ""
+    model_revision: str = ""
+    finished_ns: int = 0
+    """Wall clock; 0 while it goes on, and for ever where it was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRecord:
+    """The newest assessment of one entity in one run, and the newest verdict on it."""
+
+    run_id: str
+    pseudonym: str
+    kind: str
+    ts: int
+    """Event time of the assessment, ns."""
+    risk: float
+    """0..1 at `ts`."""
+    level: str
+    confidence: float
+    half_life_s: float
+    reasons: tuple[str, ...] = ()
+    """Reason codes, strongest first."""
+    texts: tuple[str, ...] = ()
+    """Their words in the same order, pseudonymised and masked."""
+    contributions: Mapping[str, float] = field(default_factory=dict)
+    """Reason code -> share of the risk."""
+    verdict: str = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One decision of the policy and the evidence that led to it."""
+
+    id: str
+    run_id: str
+    ts: int
+    """Event time, ns."""
+    pseudonym: str
+    verdict: str
+    reasons: tuple[tuple[str, str], ...]
+    """(code, text), as the policy gave them."""
+    obligations: Mapping[str, Any]
+    """JSON values, hence Any."""
+    ttl_s: float
+    policy_revision: str
+    model_revision: str
+    input_digest: str
+    """SHA-256 (hex) of the canonical input document with the plain subject."""
+    document: Mapping[str, Any]
+    """The input document with the subject pseudonymised (JSON values, hence Any)."""
+    reason: str = ""
+    """Reason code of the evidence that led to it, e.g. `scan.vertical`."""
+    text: str = ""
+    """The evidence in words, pseudonymised and masked."""
+    technique: str = ""
+    """MITRE ATT&CK technique id."""
+    source: str = ""
+    seq: int = 0
+    """Packet or line number in `source`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """One action of the response layer (`response.values.Action`), its target named by a pseudonym."""
+
+    id: str
+    run_id: str
+    decision_id: str
+    actuator: str
+    pseudonym: str
+    ts: int
+    """Event time of the decision, ns."""
+    lease_s: float
+    state: str
+    reason: str
+    impact: str
+    undo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some answers, and the cursor that the next ones follow."""
+
+    items: tuple[Item, ...]
+    next: str = ""
+    """Give it as `after` to go on; "" at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rows kept of each kind; beyond it the oldest are pruned and counted."""
+
+    runs: int = 100
+    entities: int = 1_000_000
+    decisions: int = 1_000_000
+    actions: int = 100_000

@@ -1,0 +1,92 @@
+"""Records to rows and back.
+
+Guarantees: a row has the columns of its table in order; texts are valid UTF-8 (a lone surrogate, as a file name of
+arbitrary bytes leads to, becomes `?`); lists and mappings are JSON. Nothing here touches a database.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any  # rows of SQLite and JSON values have no better type
+
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, RunRecord
+
+RUN_COLUMNS = "id, started_ns, kind, sources, settings_digest, policy_revision, model_revision, finished_ns"
+ENTITY_COLUMNS = (
+    "run_id, pseudonym, kind, ts, risk, level, confidence, half_life_s, reasons, texts, contributions, verdict"
+)
+DECISION_COLUMNS = (
+    "id, run_id, ts, pseudonym, verdict, reasons, obligations, ttl_s, policy_revision, model_revision, input_digest,"
+    " document, reason, text, technique, source, seq"
+)
+ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def plain(text: str) -> str:
+    """Return the text with each lone surrogate replaced by `?`."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def to_json(value: object) -> str:
+    """Return JSON of lists, mappings, texts and numbers."""
+    return plain(_encoder.encode(value))
+
+
+def run_row(run: RunRecord) -> tuple[Any, ...]:
+    """Return the row of a run."""
+    return (
+        run.id, run.started_ns, run.kind, to_json(run.sources), run.settings_digest, run.policy_revision,
+        run.model_revision, run.finished_ns,
+    )  # fmt: skip
+
+
+def entity_row(entity: EntityRecord) -> tuple[Any, ...]:
+    """Return the row of an entity."""
+    return (
+        entity.run_id, plain(entity.pseudonym), entity.kind, entity.ts, entity.risk, entity.level, entity.confidence,
+        entity.half_life_s, to_json(entity.reasons), to_json(entity.texts), to_json(dict(entity.contributions)),
+        entity.verdict,
+    )  # fmt: skip
+
+
+def decision_row(decision: DecisionRecord) -> tuple[Any, ...]:
+    """Return the row of a decision."""
+    return (
+        decision.id, decision.run_id, decision.ts, plain(decision.pseudonym), decision.verdict,
+        to_json(decision.reasons), to_json(decision.obligations), decision.ttl_s, decision.policy_revision,
+        decision.model_revision, decision.input_digest, to_json(decision.document), decision.reason,
+        plain(decision.text), decision.technique, plain(decision.source), decision.seq,
+    )  # fmt: skip
+
+
+def action_row(action: ActionRecord) -> tuple[Any, ...]:
+    """Return the row of an action."""
+    return (
+        action.id, action.run_id, action.decision_id, action.actuator, plain(action.pseudonym), action.ts,
+        action.lease_s, action.state, plain(action.reason), plain(action.impact), plain(action.undo),
+    )  # fmt: skip
+
+
+def run_of(row: Sequence[Any]) -> RunRecord:
+    """Return the run in a row of `RUN_COLUMNS`."""
+    values = (*row[:3], tuple(json.loads(row[3])), *row[4:8])
+    return RunRecord(*values)
+
+
+def entity_of(row: Sequence[Any]) -> EntityRecord:
+    """Return the entity in a row of `ENTITY_COLUMNS`."""
+    values = (*row[:8], tuple(json.loads(row[8])), tuple(json.loads(row[9])), json.loads(row[10]), row[11])
+    return EntityRecord(*values)
+
+
+def decision_of(row: Sequence[Any]) -> DecisionRecord:
+    """Return the decision in a row of `DECISION_COLUMNS`."""
+    reasons = tuple((code, text) for code, text in json.loads(row[5]))
+    values = (*row[:5], reasons, json.loads(row[6]), *row[7:11], json.loads(row[11]), *row[12:17])
+    return DecisionRecord(*values)
+
+
+def action_of(row: Sequence[Any]) -> ActionRecord:
+    """Return the action in a row of `ACTION_COLUMNS`."""
+    return ActionRecord(*row[:11])

@@ -1,0 +1,127 @@
+"""The one object that writes the store.
+
+Guarantees: each call is one transaction, flushed to disk when it returns; a decision that is there already is left as
+it is; entities and actions take their newest state; no table grows beyond its limit, and what is pruned (the oldest,
+but an active action last) is counted. A crash at any moment leaves the last finished call. It never asks what time it
+is.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any  # JSON values
+
+from ostiary.store import rows
+from ostiary.store.errors import StoreMisuseError
+from ostiary.store.link import WriteLink
+from ostiary.store.reader import Reader
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, RunRecord
+
+_OLDEST = {
+    "run": "number",
+    "entity": "(SELECT number FROM run WHERE run.id = entity.run_id), ts",
+    "decision": "number",
+    "action": "state = 'active', number",
+}
+_COUNTED = {"run": "runs", "entity": "entities", "decision": "decisions", "action": "actions"}
+
+
+def _insert(table: str, columns: str, rest: str = "") -> str:
+    marks = ", ".join("?" * len(columns.split(", ")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) {rest}"  # noqa: S608 - constants only
+
+
+def _newer(columns: str, key: str) -> str:
+    changed = [column for column in columns.split(", ") if column not in key.split(", ")]
+    return f"ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(f"{column} = excluded.{column}" for column in changed)
+
+
+class Store(Reader):
+    """Reads and writes the store; use it as a context manager or close it."""
+
+    def __init__(self, link: WriteLink, limits: Limits) -> None:
+        super().__init__(link)
+        self._writer = link
+        self._limits = {
+            "run": limits.runs, "entity": limits.entities, "decision": limits.decisions, "action": limits.actions,
+        }  # fmt: skip
+        if min(self._limits.values()) < 1:
+            raise StoreMisuseError("limits of the store are at least 1")
+        with link.transaction() as connection:
+            self._sizes = {table: _count(connection, table) for table in self._limits}
+
+    @classmethod
+    def create(cls, path: Path, limits: Limits | None = None) -> "Store":
+        """Open to write, creating (0600) or upgrading the file where needed; raise `StoreError`."""
+        link = WriteLink(path)
+        try:
+            return Store(link, limits or Limits())
+        except BaseException:
+            link.close()
+            raise
+
+    def begin_run(self, run: RunRecord) -> None:
+        """Record that a run begins; raise `StoreMisuseError` where its id is taken."""
+        with self._writer.transaction() as connection:
+            connection.execute(_insert("run", rows.RUN_COLUMNS), rows.run_row(run))
+            size = self._prune(connection, "run", self._sizes["run"] + 1)
+        self._sizes["run"] = size
+
+    def finish_run(
+        self, run_id: str, finished_ns: int, sources: Sequence[Mapping[str, Any]], model_revision: str = ""
+    ) -> None:
+        """Record the end of a run, the last counters of its sources and its last model revision, where it has one."""
+        sql = (
+            "UPDATE run SET finished_ns = ?, sources = ?, model_revision = coalesce(nullif(?, ''), model_revision)"
+            " WHERE id = ?"
+        )
+        values = (finished_ns, rows.to_json([dict(source) for source in sources]), model_revision, run_id)
+        with self._writer.transaction() as connection:
+            if connection.execute(sql, values).rowcount != 1:
+                raise StoreMisuseError(f"there is no run {run_id!r} to finish")
+
+    def put_entities(self, entities: Iterable[EntityRecord]) -> None:
+        """Keep the newest assessment of each entity of its run."""
+        sql = _insert("entity", rows.ENTITY_COLUMNS, _newer(rows.ENTITY_COLUMNS, "run_id, pseudonym"))
+        self._put("entity", sql, map(rows.entity_row, entities))
+
+    def put_decisions(self, decisions: Iterable[DecisionRecord]) -> None:
+        """Append decisions; those that their run has already are ignored."""
+        sql = _insert("decision", rows.DECISION_COLUMNS, "ON CONFLICT (id, run_id) DO NOTHING")
+        self._put("decision", sql, map(rows.decision_row, decisions))
+
+    def put_actions(self, actions: Iterable[ActionRecord]) -> None:
+        """Keep the newest state of each action of its run."""
+        sql = _insert("action", rows.ACTION_COLUMNS, _newer(rows.ACTION_COLUMNS, "id, run_id"))
+        self._put("action", sql, map(rows.action_row, actions))
+
+    def _put(self, table: str, sql: str, values: Iterable[tuple[Any, ...]]) -> None:
+        with self._writer.transaction() as connection:
+            before = connection.total_changes
+            connection.executemany(sql, values)
+            size = self._prune(connection, table, self._sizes[table] + connection.total_changes - before)
+        self._sizes[table] = size
+
+    def _prune(self, connection: sqlite3.Connection, table: str, size: int) -> int:
+        """Keep the table within its limit; `size` is an upper bound (upserts count as rows) and so is the answer."""
+        limit = self._limits[table]
+        if size <= limit:
+            return size
+        size = _count(connection, table)
+        if size <= limit:
+            return size
+        # A little more than needed goes at once, so that a full table isn't counted anew for each batch.
+        excess = size - limit + limit // 50
+        before = {kind: _count(connection, kind) for kind in _COUNTED} if table == "run" else {table: size}
+        connection.execute(
+            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY {_OLDEST[table]} LIMIT ?)",  # noqa: S608 - constants only
+            (excess,),
+        )
+        for kind, rows_before in before.items():
+            lost = rows_before - _count(connection, kind) if table == "run" else excess
+            connection.execute("UPDATE pruned SET count = count + ? WHERE kind = ?", (lost, _COUNTED[kind]))
+        return size - excess
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - constants only
