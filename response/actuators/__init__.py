@@ -1,0 +1,1 @@
+"""Means of action, one a module."""
