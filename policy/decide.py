@@ -40,7 +40,7 @@ class Decider:
         body = {
             "version": RECORD_VERSION,
             "ts": str(request.ts),
-            "entity": {"kind": request.subject.entity.kind.value, "id": request.subject.entity.id},
+            "entity": {"kind": document["subject"]["kind"], "id": document["subject"]["id"]},
             **_checked(answer),
             "policy_revision": self._engine.revision,
             "model_revision": assessment.model_revision if assessment else "",
@@ -58,7 +58,7 @@ def decision_record(decision: Decision) -> dict[str, Any]:
         "version": RECORD_VERSION,
         "id": decision.id,
         "ts": str(decision.ts),
-        "entity": {"kind": decision.entity.kind.value, "id": decision.entity.id},
+        "entity": {"kind": decision.document["subject"]["kind"], "id": decision.document["subject"]["id"]},
         "verdict": decision.verdict.value,
         "reasons": [{"code": reason.code, "text": reason.text} for reason in decision.reasons],
         "obligations": dict(decision.obligations),

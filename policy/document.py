@@ -1,8 +1,9 @@
 """The input document: what the policy sees of a request, in JSON values.
 
 Guarantees: the same request and assessment give the same document; it satisfies `policy/schema/input.schema.json`; it
-holds no clock reading but the request's own. "missing" and "stale" are values of `risk.state`, never errors. What it
-does not do: hide personal data. A document names the subject; whoever stores one sees to that.
+holds no clock reading but the request's own, and no text that is not Unicode (lone surrogates, as undecodable bytes of a
+log leave them, become "?"). "missing" and "stale" are values of `risk.state`, never errors. What it does not do: hide
+personal data. A document names the subject; whoever stores one sees to that.
 """
 
 from collections.abc import Mapping
@@ -25,44 +26,54 @@ Document = Mapping[str, Any]
 """An input document (JSON values, hence Any)."""
 
 
-def request_document(
-    request: AccessRequest, assessment: Assessment | None, stale_after_s: float = STALE_AFTER_S
-) -> dict[str, Any]:
+def request_document(request: AccessRequest, assessment: Assessment | None) -> dict[str, Any]:
     """Return the input document of a request, given what is known of its subject's risk (None: nothing)."""
     resource = request.resource
     return {
         "version": VERSION,
         "subject": _subject(request.subject),
-        "resource": {"kind": resource.kind, "name": resource.name, "sensitivity": resource.sensitivity},
-        "action": request.action,
-        "environment": {"time": time_text(request.ts // 1_000_000_000), "facts": dict(request.environment)},
-        "risk": _risk(request.ts, assessment, stale_after_s),
+        "resource": {"kind": resource.kind, "name": _clean(resource.name), "sensitivity": resource.sensitivity},
+        "action": _clean(request.action),
+        "environment": {
+            "time": time_text(request.ts // 1_000_000_000),
+            "facts": {_clean(name): _clean(value) for name, value in request.environment.items()},
+        },
+        "risk": _risk(request, assessment),
     }
 
 
 def _subject(subject: Subject) -> dict[str, Any]:
     return {
         "kind": subject.entity.kind.value,
-        "id": subject.entity.id,
-        "identity": subject.identity,
+        "id": _clean(subject.entity.id),
+        "identity": _clean(subject.identity),
         "proof": subject.proof,
         "device": _DEVICE[subject.device_managed],
     }
 
 
-def _risk(now: int, assessment: Assessment | None, stale_after_s: float) -> dict[str, Any]:
+def is_stale(request: AccessRequest, assessment: Assessment) -> bool:
+    """Tell whether an assessment is too old, at the time of a request, to be relied on."""
+    return request.ts - assessment.ts > STALE_AFTER_S * 1e9
+
+
+def _risk(request: AccessRequest, assessment: Assessment | None) -> dict[str, Any]:
     if assessment is None:
         return {"state": "missing"}
-    lag_s = max(0.0, (now - assessment.ts) / 1e9)
+    lag_s = max(0.0, (request.ts - assessment.ts) / 1e9)
     return {
-        "state": "stale" if lag_s > stale_after_s else "known",
+        "state": "stale" if is_stale(request, assessment) else "known",
         "risk": round(assessment.risk, 4),
         "level": assessment.level.value,
         "confidence": round(assessment.confidence, 4),
         "age_s": round(assessment.age_s + lag_s, 3),
-        "reasons": list(assessment.reasons),
+        "reasons": [_clean(reason) for reason in assessment.reasons],
         "model_revision": assessment.model_revision,
     }
+
+
+def _clean(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,54 @@
+"""Decisions that still hold, so that the same question need not be decided again at once.
+
+Guarantees: a decision is reused only for a question that differs in nothing but its time, with the same risk and the
+same policy, and no longer than its own time to live or `MAX_AGE_S`; a changed risk is another key. Holds at most
+`capacity` decisions; the oldest go first. No clock: the question brings the time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from policy.document import is_stale
+from policy.values import AccessRequest, Decision
+from risk.values import Assessment
+
+MAX_AGE_S = 1.0
+
+
+class Verdicts:
+    """Decisions by question."""
+
+    def __init__(self, capacity: int = 65_536) -> None:
+        self._capacity = capacity
+        self._held: OrderedDict[Hashable, Decision] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def find(self, key: Hashable, now: int) -> Decision | None:
+        """Return a decision that still holds at `now` (ns)."""
+        decision = self._held.get(key)
+        if decision is None or not 0 <= now - decision.ts < min(decision.ttl_s, MAX_AGE_S) * 1e9:
+            return None
+        return decision
+
+    def keep(self, key: Hashable, decision: Decision) -> None:
+        """Hold a fresh decision, in the place of an older one."""
+        self._held[key] = decision
+        self._held.move_to_end(key)
+        if len(self._held) > self._capacity:
+            self._held.popitem(last=False)
+
+
+def question_key(request: AccessRequest, assessment: Assessment | None, revision: str) -> Hashable:
+    """Return what a decision depends on, besides the time."""
+    known = assessment and (
+        is_stale(request, assessment),
+        assessment.risk,
+        assessment.level,
+        assessment.confidence,
+        assessment.reasons,
+        assessment.model_revision,
+    )
+    facts = tuple(sorted(request.environment.items()))
+    return revision, request.subject, request.resource, request.action, facts, known
