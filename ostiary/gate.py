@@ -5,8 +5,8 @@
 
 Guarantees, in order: every question gets an answer; while a route observes, that answer is 200 whatever happens; where
 it enforces, the answer is the decision's, or, when there is no decision for whatever reason, what the route declares
-(open: 200, closed: 503, which nginx takes for an error), never by accident; each fresh decision is handed on before it is
-answered; each failure is counted by its code. Does not know a packet or a rule, reads no body, keeps no clock.
+(open: 200, closed: 503, which nginx takes for an error), never by accident; each fresh decision is handed on before it
+is answered; each failure is counted by its code. Does not know a packet or a rule, reads no body, keeps no clock.
 """
 
 import json
@@ -119,7 +119,7 @@ class Gate:
         try:
             decision = self._decide(nginx.read_question(headers), route)
             answer = nginx.write_answer(decision, route.enforce)
-        except Exception as error:  # whatever broke, the answer is the declared one
+        except Exception as error:  # noqa: BLE001 - whatever broke, the answer is the declared one
             return self._undecided(error, route)
         self._failing = False
         self.counters.verdicts[decision.verdict.value] += 1

@@ -1,9 +1,9 @@
 """The input document: what the policy sees of a request, in JSON values.
 
 Guarantees: the same request and assessment give the same document; it satisfies `policy/schema/input.schema.json`; it
-holds no clock reading but the request's own, and no text that is not Unicode (lone surrogates, as undecodable bytes of a
-log leave them, become "?"). "missing" and "stale" are values of `risk.state`, never errors. What it does not do: hide
-personal data. A document names the subject; whoever stores one sees to that.
+holds no clock reading but the request's own, and no text that is not Unicode (a lone surrogate, as an undecodable byte
+of a log leaves it, becomes "?"). "missing" and "stale" are values of `risk.state`, never errors. What it does not do:
+hide personal data. A document names the subject; whoever stores one sees to that.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 For fleets that run OPA already, and as the judge of the embedded engine. Guarantees: the server serves exactly our
 bundle: modules and data are compared when the engine is made, the revision that OPA reports with every answer. An OPA
-that is gone, slow, or answers nonsense is a typed error. Retries nothing: whoever asks has declared what happens without
-a decision. `timeout_s` bounds each wait for bytes, not the whole answer: the server is the operator's own.
+that is gone, slow, or answers nonsense is a typed error. Retries nothing: whoever asks has declared what happens
+without a decision. `timeout_s` bounds each wait for bytes, not the whole answer: the server is the operator's own.
 """
 
 from collections.abc import Callable, Mapping

@@ -47,7 +47,7 @@ _STEP_UP = (b"www-authenticate", b'Bearer error="insufficient_user_authenticatio
 
 
 def route_name(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the route's name as sent, "" where there is none: what to do with the question even if it is unreadable."""
+    """Return the route's name as sent, "" where there is none, so that an unreadable question fails as declared."""
     return next((value[:256].decode("latin-1") for name, value in headers if name == b"x-ostiary-route"), "")
 
 

@@ -1,7 +1,7 @@
 """What any gateway asks and is answered, whatever its dialect.
 
-A dialect is a module here that reads a gateway's headers into a `Question` and writes a `Decision` as an `Answer`; it is
-pure, and it trusts no header that the gateway's configuration does not overwrite.
+A dialect is a module here that reads a gateway's headers into a `Question` and writes a `Decision` as an `Answer`; it
+is pure, and it trusts no header that the gateway's configuration does not overwrite.
 """
 
 from dataclasses import dataclass
