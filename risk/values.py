@@ -71,6 +71,8 @@ class Evidence:
     """Packet or line number of the observation that completed it."""
     count: int = 1
     """Observations that it rests on."""
+    ceiling: float = 0.0
+    """Repetitions of this reason add up to at most this risk; at or below `weight` they only renew it."""
 
 
 @dataclass(frozen=True, slots=True)

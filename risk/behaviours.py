@@ -1,0 +1,165 @@
+"""What a behaviour is, and which there are.
+
+A behaviour is one module in `risk/evidence/` with a module-level `BEHAVIOUR`; adding one touches nothing else. On
+flows it is a set of rules over the feature matrix (`FlowRule`), on log observations a watcher with bounded windows of
+its own.
+"""
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import risk.evidence
+from risk.values import Contribution, Evidence, Words
+from risk.windows import FlowView
+from sensors.values import Entity, Kind, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How much risk a crossing gives: `base` at the threshold, `step` more with each doubling, at most `top`."""
+
+    base: float
+    step: float = 0.0
+    top: float = 0.95
+
+    def at(self, strength: float) -> float:
+        """Return the risk for a strength (1 is the threshold)."""
+        return min(self.top, self.base + self.step * math.log2(max(strength, 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A named number and the most that is usual for it."""
+
+    name: str
+    value: float
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What all evidence of one reason has in common."""
+
+    code: str
+    technique: str
+    weight: Weight
+    half_life_s: float
+    p_value: float
+    """Declared rate at which normal traffic reaches the threshold: a judgement, replaced where it is measured."""
+    innocent: str
+    ceiling: float = 0.0
+
+    def evidence(
+        self, entity: Entity, place: "Place", strength: float, words: Sequence[str | Entity], facts: Sequence[Fact],
+        count: int = 1,
+    ) -> Evidence:  # fmt: skip
+        """Return the evidence of a crossing; p falls with the square of its strength."""
+        strength = max(strength, 1.0)
+        return Evidence(
+            place.ts, entity, self.code.split(".", 1)[0], self.code, self.technique,
+            max(self.p_value / strength**2, 1e-12), self.weight.at(strength), self.half_life_s, Words(tuple(words)),
+            self.innocent, contributions(facts), place.source, place.seq, count, self.ceiling,
+        )  # fmt: skip
+
+
+def contributions(facts: Sequence[Fact]) -> tuple[Contribution, ...]:
+    """Return facts with the share of each: how many doublings it lies above what is usual."""
+    pulls = [math.log2(1 + max(fact.value, 0.0) / max(fact.usual, 1e-9)) for fact in facts]
+    total = sum(pulls) or 1.0
+    shares = [pull / total for pull in pulls] if sum(pulls) else [1 / len(facts)] * len(facts)
+    return tuple(
+        Contribution(fact.name, round(fact.value, 4), 0.0, fact.usual, share)
+        for fact, share in zip(facts, shares, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an observation stands: event time, name of its source, packet or line number."""
+
+    ts: int
+    source: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Evidence and the row of the view that completed it."""
+
+    row: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRule:
+    """A threshold on the feature matrix; the originator of a row that crosses it is to blame."""
+
+    reason: Reason
+    strength: Callable[[FlowView], NDArray[np.float32]]
+    """1 and more where a row crosses."""
+    facts: tuple[tuple[str, float], ...]
+    """Features to show, and the most that is usual for each."""
+    words: Callable[[FlowView, int], Sequence[str | Entity]]
+
+    def mark(self, view: FlowView, row: int, strength: float) -> Mark:
+        """Return the evidence of one row that crossed."""
+        record = view.rows[row]
+        place = Place(int(record["ts"]), view.sources[int(record["source"])], int(record["seq"]))
+        facts = [Fact(name, view.value(row, name), usual) for name, usual in self.facts]
+        return Mark(row, self.reason.evidence(view.orig(row), place, strength, self.words(view, row), facts))
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """Rows of one kind of log observation, with their texts."""
+
+    kind: Kind
+    rows: Rows
+    texts: Sequence[str]
+    sources: tuple[str, ...]
+
+    def columns(self, *names: str) -> Iterator[tuple[int, ...]]:
+        """Yield a tuple of whole numbers a row."""
+        return zip(*(self.rows[name].tolist() for name in names), strict=True)
+
+    def place(self, row: int) -> Place:
+        """Return where a row stands."""
+        record = self.rows[row]
+        return Place(int(record["ts"]), self.sources[int(record["source"])], int(record["seq"]))
+
+
+class LogWatcher(Protocol):
+    """Bounded windows over one kind of log observation."""
+
+    def watch(self, view: LogView) -> Iterator[Mark]:
+        """Count rows in order and yield what they show."""
+        ...
+
+    def evicted(self) -> int:
+        """Return how many keys were forgotten for want of room."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """A kind of misbehaviour and how it is found."""
+
+    name: str
+    title: str
+    flow_rules: tuple[FlowRule, ...] = ()
+    log_watchers: Mapping[Kind, Callable[[], LogWatcher]] = field(default_factory=dict)
+
+
+@cache
+def behaviours() -> tuple[Behaviour, ...]:
+    """Return all behaviours, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(risk.evidence.__path__))
+    return tuple(importlib.import_module(f"risk.evidence.{name}").BEHAVIOUR for name in names)

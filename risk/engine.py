@@ -1,0 +1,108 @@
+"""The risk engine: batches of observations in, findings and assessments out.
+
+Guarantees, in order: event time only (it reads no clock, file or socket); the findings depend on the rows and their
+order, never on how the stream is cut into batches; every table is capped and what it forgets is counted; risk is
+rounded to 1e-4 before it leaves. It doesn't decide what to do about a risk.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+
+from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, Mark, behaviours
+from risk.ledger import Ledger
+from risk.settings import RiskSettings
+from risk.values import Assessment, Evidence, Finding
+from risk.windows import FEATURES, FlowView, FlowWindows
+from risk.windows.throttle import Throttle
+from sensors.values import Batch, Entity, Kind, Rows
+
+CODE_VERSION = "1"
+"""Raised with every change that alters what the engine finds."""
+CHUNK = 16384
+"""Flow rows walked at once; it bounds memory and alters nothing."""
+_KINDS = tuple(Kind)
+
+Order = tuple[int, int, int, int, int]
+"""(ts, source, seq, kind, behaviour): the order in which evidence counts."""
+
+
+class RiskEngine:
+    """Windows, behaviours, models and the ledger, in one object that belongs to one thread."""
+
+    def __init__(self, settings: RiskSettings) -> None:
+        self._settings = settings
+        self._behaviours = behaviours()
+        self.revision = _revision(settings, self._behaviours)
+        self._windows = FlowWindows(settings)
+        self._throttle = Throttle()
+        self._rules: list[FlowRule] = [rule for each in self._behaviours for rule in each.flow_rules]
+        self._watchers: list[tuple[Kind, LogWatcher]] = [
+            (kind, make()) for each in self._behaviours for kind, make in each.log_watchers.items()
+        ]
+        self._ledger = Ledger(settings.max_entities, self.revision)
+        self._seen: Counter[str] = Counter()
+
+    def observe(self, batch: Batch) -> list[Finding]:
+        """Count a merged batch, in event order, and return what it shows, in event order."""
+        found: list[tuple[Order, Evidence]] = []
+        for place, kind in enumerate(_KINDS):
+            rows = batch.tables.get(kind)
+            if rows is None or not len(rows):
+                continue
+            self._seen[f"{kind}_rows"] += len(rows)
+            if kind is Kind.FLOW:
+                for start in range(0, len(rows), CHUNK):
+                    found += self._judge_flows(rows[start : start + CHUNK], batch.sources, place)
+            else:
+                found += self._judge_logs(LogView(kind, rows, batch.texts, batch.sources), place)
+        found.sort(key=lambda item: item[0])
+        return [self._count(evidence) for _, evidence in found]
+
+    def assess(self, entity: Entity, at: int) -> Assessment:
+        """Return an entity's risk at an instant of event time, ns."""
+        return self._ledger.assess(entity, at)
+
+    def risky(self, at: int, limit: int) -> list[Assessment]:
+        """Return up to `limit` entities with a risk above 0, riskiest first, ties by entity."""
+        return self._ledger.risky(at, limit)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what was seen, found, learnt and forgotten, by name."""
+        forgotten = sum(watcher.evicted() for _, watcher in self._watchers)
+        ledger = {"entities_risky": len(self._ledger), "entities_evicted": self._ledger.evicted}
+        return {**dict(sorted(self._seen.items())), **self._windows.counts(), **ledger, "log_keys_evicted": forgotten}
+
+    def _judge_flows(self, rows: Rows, sources: tuple[str, ...], place: int) -> list[tuple[Order, Evidence]]:
+        view = self._windows.advance(rows, sources)
+        found: list[tuple[Order, Evidence]] = []
+        for number, rule in enumerate(self._rules):
+            strengths = rule.strength(view)
+            if not (strengths >= 1).any():
+                continue
+            for row in self._throttle.admit(view.rows["ts"], view.keys, number, strengths):
+                mark = rule.mark(view, int(row), float(strengths[row]))
+                found.append((_order(view, mark, place, number), mark.evidence))
+        return found
+
+    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence]]:
+        return [
+            (_order(view, mark, place, number), mark.evidence)
+            for number, (kind, watcher) in enumerate(self._watchers)
+            if kind is view.kind
+            for mark in watcher.watch(view)
+        ]
+
+    def _count(self, evidence: Evidence) -> Finding:
+        self._seen[f"evidence_{evidence.detector}"] += 1
+        return Finding(evidence, self._ledger.add(evidence))
+
+
+def _order(view: FlowView | LogView, mark: Mark, place: int, number: int) -> Order:
+    record = view.rows[mark.row]
+    return int(record["ts"]), int(record["source"]), int(record["seq"]), place, number
+
+
+def _revision(settings: RiskSettings, found: tuple[Behaviour, ...]) -> str:
+    parts = [CODE_VERSION, repr(settings), *(feature.name for feature in FEATURES), *(each.name for each in found)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
