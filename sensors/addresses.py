@@ -5,13 +5,16 @@ else it is the canonical text of RFC 5952, and IPv4 stays IPv4.
 """
 
 import ipaddress
+from functools import lru_cache
 
 from sensors.values import Entity, EntityKind
 
 _V4_MAPPED = 0xFFFF << 32
 _HALF = (1 << 64) - 1
+_CACHED = 1 << 16
 
 
+@lru_cache(_CACHED)
 def address_halves(text: str) -> tuple[int, int]:
     """Return the (high, low) 64-bit halves of an IPv4 or IPv6 address; raise ValueError for anything else."""
     address = ipaddress.ip_address(text)
@@ -28,6 +31,7 @@ def address_text(high: int, low: int) -> str:
     return str(ipaddress.IPv6Address(high << 64 | low))
 
 
+@lru_cache(_CACHED)
 def normalise_host(text: str) -> str:
     """Return the canonical spelling of an address or host name as logs write it ("" stays "")."""
     text = text.strip().strip("[]").lower().rstrip(".")

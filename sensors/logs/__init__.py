@@ -1,0 +1,1 @@
+"""Reading log files: bytes to lines, lines to batches, and what line formats share (time stamps, syslog)."""
