@@ -4,10 +4,6 @@
 package ostiary
 
 import data.ostiary.config
-import data.ostiary.exceptions
-import data.ostiary.identity
-import data.ostiary.request
-import data.ostiary.risk
 
 verdicts := ["allow", "throttle", "step_up", "deny", "isolate"]
 
@@ -16,30 +12,29 @@ severity := {"allow": 0, "throttle": 1, "step_up": 2, "deny": 3, "isolate": 4}
 # An unknown word for a verdict counts as deny.
 rank_of(verdict) := object.get(severity, verdict, severity.deny)
 
-# NIST SP 800-207 tenet 1: a question that cannot be read is refused, and no exception helps it.
-problems := {{"code": code, "verdict": "deny"} | some code in request.problems}
-
-proposals := problems if {
+# What counts: a question that cannot be read is refused for that alone, and no exception helps it.
+# Serves NIST SP 800-207 tenet 1.
+counting := {{"code": code, "verdict": "deny"} | some code in problems} if {
 	count(problems) > 0
-} else := risk.proposals | identity.proposals
+} else := proposals
 
-strictest := max([rank_of(proposal.verdict) | some proposal in proposals])
+strictest := max([rank_of(proposal.verdict) | some proposal in counting])
 
 # Exceptions that make a difference: those that allow more than the strictest proposal does.
 softening := {cap |
 	count(problems) == 0
-	some cap in exceptions.caps
+	some cap in caps
 	rank_of(cap.verdict) < strictest
 }
 
-rank := min(array.concat([strictest], [rank_of(cap.verdict) | some cap in softening]))
+final_rank := min(array.concat([strictest], [rank_of(cap.verdict) | some cap in softening]))
 
 # NIST SP 800-207 tenet 7: what decided is told, the weightiest first, so that it can be learnt from.
 reasons := array.concat(
 	[reason(cap.code) | some cap in softening],
 	[reason(proposal.code) |
 		some level in numbers.range(severity.isolate, severity.allow)
-		some proposal in proposals
+		some proposal in counting
 		rank_of(proposal.verdict) == level
 	],
 )
@@ -52,7 +47,7 @@ extra_obligations contains {"notify": true, "audit": "break_glass"} if {
 	cap.code == "exception.break-glass"
 }
 
-verdict := verdicts[rank]
+verdict := verdicts[final_rank]
 
 obligations := object.union_n(array.concat(
 	[object.get(config.obligations, verdict, {})],
