@@ -10,6 +10,7 @@ Pure: the time (ns) is passed in.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -55,9 +56,9 @@ def propose(
     *, decision_id: str, actuator: str, target: Entity, ts: int, now: int, lease_s: float, reason: str, impact: str
 ) -> Lease:
     """Return a proposed action with its end at `now` + `lease_s`; raise `TransitionError` where that is no end."""
-    end = now + round(lease_s * SECOND_NS)
-    if end <= now:
+    if not 0 < lease_s < math.inf:
         raise TransitionError("an action must end after it starts")
+    end = now + max(round(lease_s * SECOND_NS), 1)
     identity = action_id(decision_id, actuator, target)
     action = Action(
         id=identity, decision_id=decision_id, actuator=actuator, target=target, ts=ts, lease_s=lease_s,

@@ -30,10 +30,10 @@ def never_list(allowed: Iterable[str] = ()) -> NeverList:
         exempted = protect(allowed, "the operator exempted it")
     except ValueError as error:
         raise MachineFactsError(f"response.never: {error}") from error
-    return NeverList((*exempted, *machine()))
+    return NeverList((*exempted, *protected_here()))
 
 
-def machine() -> tuple[Protected, ...]:
+def protected_here() -> tuple[Protected, ...]:
     """Return the facts about this machine, from the kernel and the resolver's files; raise `MachineFactsError`."""
     routes = [*_ip("-4", "route", "show", "table", "all"), *_ip("-6", "route", "show", "table", "all")]
     return facts(_ip("addr"), routes, [_read(path) for path in RESOLVER_FILES])

@@ -12,6 +12,7 @@ thread. `now` is the present in ns; it never has to be the event time, since lea
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 
 from policy.values import Decision, Verdict
 from response import guards, leases
@@ -21,7 +22,7 @@ from response.leases import Lease
 from response.ports import Actuator, AuditSink
 from response.reconcile import reconcile
 from response.settings import ResponseSettings
-from response.values import Action, ActionState, Mode
+from response.values import Action, Mode
 from sensors.values import Entity, EntityKind
 
 ACTING = frozenset({Verdict.DENY, Verdict.ISOLATE})
@@ -30,7 +31,7 @@ RETRY_S = 5.0
 ASK_AGAIN_S = 60.0
 """What a guard refused is not asked again for the same target within so many seconds."""
 MAX_REMEMBERED = 10_000
-"""Proposals, refusals and failures kept, so that a repeated decision does not repeat them."""
+"""Refusals and failures kept, so that a repeated decision does not repeat them."""
 
 
 def limits_of(settings: ResponseSettings) -> guards.Limits:
@@ -51,8 +52,10 @@ class Responder:
         self._settings, self._actuator, self._never, self._audit = settings, actuator, never, audit
         self._limits = limits_of(settings)
         self._budget = guards.HourlyBudget(settings.max_actions_per_hour)
-        self._active: dict[Entity, Lease] = {}
-        self._idle: OrderedDict[Entity, Lease] = OrderedDict()
+        # Each by its end, soonest first, so that what has ended is found without a search.
+        self._active: OrderedDict[Entity, Lease] = OrderedDict()
+        self._proposed: OrderedDict[Entity, Lease] = OrderedDict()
+        self._denied: OrderedDict[Entity, Lease] = OrderedDict()
 
     @property
     def mode(self) -> Mode:
@@ -71,15 +74,17 @@ class Responder:
         self.expire(now)
         if target in self._active:
             return self._extend(self._active[target], now)
-        known = self._idle.get(target)
+        known = self._proposed.get(target) or self._denied.get(target)
         if known is not None and known.left_s(now) > 0:
             return known.action
         return self._begin(self._propose(decision, target, now, around), now)
 
     def expire(self, now: int) -> tuple[Action, ...]:
         """Write down which leases have run out by themselves, and return their actions."""
-        ended = [lease for lease in self._active.values() if now >= lease.end]
-        return tuple(self._finish(leases.expire(lease, now)) for lease in ended)
+        for table in (self._proposed, self._denied):
+            for lease in _run_out(table, now):
+                del table[lease.action.target]
+        return tuple(self._finish(leases.expire(lease, now)) for lease in _run_out(self._active, now))
 
     def undo(self, which: str | Entity) -> Action | None:
         """Undo the action with an id or on a target; None where there is nothing (any more) to undo."""
@@ -106,7 +111,8 @@ class Responder:
         found = reconcile(stored, self._actuator.active(), self._actuator.name, now)
         for lease in (*found.ended, *found.unknown):
             self._audit.record(lease.action)
-        self._active.update({lease.action.target: lease for lease in (*found.standing, *found.unknown)})
+        standing = sorted((*found.standing, *found.unknown), key=lambda lease: lease.end)
+        self._active.update({lease.action.target: lease for lease in standing})
         spared = [one for one in self._active.values() if guards.check_target(one.action.target, self._never)]
         lifted = [self._lift(lease) for lease in spared]
         return (*(lease.action for lease in (*found.ended, *found.unknown)), *lifted)
@@ -125,10 +131,13 @@ class Responder:
     def _begin(self, lease: Lease, now: int) -> Action:
         refusal = guards.check(lease.action.target, lease.action.lease_s, self._never, self._usage(now), self._limits)
         if refusal is not None:
-            return self._remember(leases.refuse(lease, refusal.text), now, ASK_AGAIN_S)
+            return self._deny(leases.refuse(lease, refusal.text), now, ASK_AGAIN_S)
         self._budget.spend(now)
         if self.mode is Mode.OBSERVE or self._actuator is None:
-            return self._remember(lease, now, lease.action.lease_s)
+            self._audit.record(lease.action)
+            self._proposed[lease.action.target] = lease
+            self._proposed.move_to_end(lease.action.target)
+            return lease.action
         return self._enforce(self._actuator, lease, now)
 
     def _enforce(self, actuator: Actuator, lease: Lease, now: int) -> Action:
@@ -138,10 +147,9 @@ class Responder:
         try:
             actuator.apply(target, lease.action.lease_s)
         except RefusedError as error:
-            return self._remember(leases.refuse(started, str(error)), now, ASK_AGAIN_S)
+            return self._deny(leases.refuse(started, str(error)), now, ASK_AGAIN_S)
         except ActuatorError as error:
-            return self._remember(leases.fail(started, str(error)), now, RETRY_S)
-        self._idle.pop(target, None)
+            return self._deny(leases.fail(started, str(error)), now, RETRY_S)
         self._active[target] = started
         return started.action
 
@@ -156,6 +164,7 @@ class Responder:
             self._audit.record(lease.action)  # it stands until its old end
             return lease.action
         self._active[longer.action.target] = longer
+        self._active.move_to_end(longer.action.target)
         return longer.action
 
     def _lift(self, lease: Lease) -> Action:
@@ -175,17 +184,17 @@ class Responder:
         del self._active[lease.action.target]
         return lease.action
 
-    def _remember(self, lease: Lease, now: int, for_s: float) -> Action:
+    def _deny(self, lease: Lease, now: int, for_s: float) -> Action:
         self._audit.record(lease.action)
-        self._idle[lease.action.target] = replace(lease, end=now + round(for_s * leases.SECOND_NS))
-        self._idle.move_to_end(lease.action.target)
-        if len(self._idle) > MAX_REMEMBERED:
-            self._idle.popitem(last=False)
+        self._denied[lease.action.target] = replace(lease, end=now + round(for_s * leases.SECOND_NS))
+        self._denied.move_to_end(lease.action.target)
+        if len(self._denied) > MAX_REMEMBERED:
+            self._denied.popitem(last=False)
         return lease.action
 
     def _usage(self, now: int) -> guards.Usage:
-        proposed = 0
-        if self.mode is Mode.OBSERVE:
-            standing = (lease for lease in self._idle.values() if lease.action.state is ActionState.PROPOSED)
-            proposed = sum(1 for lease in standing if lease.left_s(now) > 0)
-        return guards.Usage(last_hour=self._budget.spent(now), active=len(self._active) + proposed)
+        return guards.Usage(self._budget.spent(now), len(self._active) + len(self._proposed))
+
+
+def _run_out(table: OrderedDict[Entity, Lease], now: int) -> tuple[Lease, ...]:
+    return tuple(takewhile(lambda lease: now >= lease.end, table.values()))

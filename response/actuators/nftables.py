@@ -27,7 +27,7 @@ PRIORITY = -10
 _SETS = (("blocked4", "ipv4_addr", "ip"), ("blocked6", "ipv6_addr", "ip6"))
 _CHAINS = ("input", "forward")
 _MAX_ELEMENTS = 65_536
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 _PLACES = ("/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft")
 
 

@@ -1,0 +1,81 @@
+"""What the enforcer does with a request, without the socket.
+
+Guarantees: no answer without the guards having been asked with the facts of this moment; an address that is cut off
+already costs no budget; whatever the request, an answer and never an exception. Letting in again is always allowed.
+"""
+
+from collections.abc import Callable
+
+from ostiary.enforcer.protocol import Answer, Apply, List, Ping, Request, Teardown, Undo, read_request
+from response import guards
+from response.errors import EnforcerProtocolError, RefusedError, ResponseError
+from response.ports import Actuator
+from response.responder import limits_of
+from response.settings import ResponseSettings
+from response.values import Mode
+from sensors.values import Entity, EntityKind
+
+
+class Enforcer:
+    """Checks requests and carries them out. One object belongs to one thread."""
+
+    def __init__(
+        self,
+        settings: ResponseSettings,
+        actuator: Actuator,
+        never: Callable[[], guards.NeverList],
+        clock: Callable[[], int],
+    ) -> None:
+        """`never` finds out whom to spare, anew for each action; `clock` gives ns and never goes back."""
+        self._mode, self._limits = Mode(settings.mode), limits_of(settings)
+        self._actuator, self._never, self._clock = actuator, never, clock
+        self._budget = guards.HourlyBudget(settings.max_actions_per_hour)
+
+    def answer(self, line: bytes) -> Answer:
+        """Return the answer to one line."""
+        try:
+            return self._carry_out(read_request(line))
+        except RefusedError as error:
+            return Answer(ok=False, code=error.code, reason=error.reason, text=str(error))
+        except ResponseError as error:
+            return Answer(ok=False, code=error.code, text=str(error))
+
+    def _carry_out(self, request: Request) -> Answer:
+        match request:
+            case Apply():
+                self._apply(request)
+            case Undo():
+                return Answer(ok=True, undone=self._actuator.undo(_target(request.target)))
+            case List():
+                return Answer(ok=True, active=tuple((target.id, left) for target, left in self._actuator.active()))
+            case Teardown():
+                self._actuator.teardown()
+            case Ping():
+                pass
+        return Answer(ok=True)
+
+    def _apply(self, request: Apply) -> None:
+        if self._mode is Mode.OBSERVE:
+            raise RefusedError("guard.observe", "the enforcer's own settings say observe")
+        target = _target(request.target)
+        refuse_if(guards.check_target(target, self._never()))
+        refuse_if(guards.check_lease(request.lease_s, self._limits))
+        active = [blocked for blocked, _ in self._actuator.active()]
+        if target not in active:
+            now = self._clock()
+            refuse_if(guards.check_usage(guards.Usage(self._budget.spent(now), len(active)), self._limits))
+            self._budget.spend(now)
+        self._actuator.apply(target, request.lease_s)
+
+
+def refuse_if(refusal: guards.Refusal | None) -> None:
+    """Raise `RefusedError` where a guard gave a reason."""
+    if refusal is not None:
+        raise RefusedError(refusal.code, refusal.text)
+
+
+def _target(text: str) -> Entity:
+    target = guards.target_of(Entity(EntityKind.IP, text))
+    if target is None:
+        raise EnforcerProtocolError("the target is not one single address")
+    return target
