@@ -22,9 +22,10 @@ def encode(*key: float | int | str) -> str:
 
 def decode(cursor: str) -> list[object]:
     """Return the sort key of a cursor; raise `CursorError`."""
-    if len(cursor) > MAX_CURSOR:
-        raise CursorError("the cursor is too long; take it from the `next` of a page")
     try:
+        if len(cursor) > MAX_CURSOR or "=" in cursor:
+            raise ValueError
+
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         key = json.loads(raw)
     except (binascii.Error, ValueError, RecursionError) as error:

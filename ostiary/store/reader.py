@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from ostiary.store import cursor, rows
+from ostiary.store.errors import StoreCorruptError
 from ostiary.store.link import Link, ReadLink, Row
 from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Page, RunRecord
 
@@ -21,7 +22,15 @@ _LATEST = "(SELECT id FROM run ORDER BY number DESC LIMIT 1)"
 def _page(found: list[Row], limit: int, record: Callable[[Row], Record], key: Callable[[Row], str]) -> Page[Record]:
     """Make a page of rows of which one more than `limit` was asked for."""
     shown = found[:limit]
-    return Page(tuple(record(row) for row in shown), key(shown[-1]) if len(found) > limit and shown else "")
+    return Page(tuple(_decoded(record, row) for row in shown), key(shown[-1]) if len(found) > limit and shown else "")
+
+
+def _decoded(record: Callable[[Row], Record], row: Row) -> Record:
+    """Make a record; a row that SQLite gave but that cannot be one comes from a damaged file."""
+    try:
+        return record(row)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreCorruptError("a row of the store is damaged; move its file away and run again") from error
 
 
 def _capped(limit: int) -> int:
@@ -54,7 +63,7 @@ class Reader:
     def runs(self, limit: int = 100) -> tuple[RunRecord, ...]:
         """Return the runs, newest first."""
         sql = f"SELECT {rows.RUN_COLUMNS} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608 - constants only
-        return tuple(rows.run_of(row) for row in self._link.query(sql, (_capped(limit),)))
+        return tuple(_decoded(rows.run_of, row) for row in self._link.query(sql, (_capped(limit),)))
 
     def latest_run(self) -> RunRecord | None:
         """Return the run that began last."""
@@ -81,7 +90,7 @@ class Reader:
             f"SELECT {columns} FROM entity JOIN run ON run.id = entity.run_id WHERE pseudonym = ?1"  # noqa: S608 - constants only
             " AND (?2 IS NULL OR run_id = ?2) ORDER BY run.number DESC LIMIT 1"
         )
-        return next((rows.entity_of(row) for row in self._link.query(sql, (pseudonym, run_id))), None)
+        return next((_decoded(rows.entity_of, row) for row in self._link.query(sql, (pseudonym, run_id))), None)
 
     def decisions(
         self,
@@ -98,7 +107,7 @@ class Reader:
     def decision(self, decision_id: str) -> DecisionRecord | None:
         """Return one decision; where several runs made the same one, that of the newest."""
         sql = f"SELECT {rows.DECISION_COLUMNS} FROM decision WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
-        return next((rows.decision_of(row) for row in self._link.query(sql, (decision_id,))), None)
+        return next((_decoded(rows.decision_of, row) for row in self._link.query(sql, (decision_id,))), None)
 
     def actions(
         self, state: str | None = None, limit: int = 100, after: str = "", run_id: str | None = None
@@ -110,7 +119,7 @@ class Reader:
     def action(self, action_id: str) -> ActionRecord | None:
         """Return one action; where several runs took the same one, that of the newest."""
         sql = f"SELECT {rows.ACTION_COLUMNS} FROM action WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
-        return next((rows.action_of(row) for row in self._link.query(sql, (action_id,))), None)
+        return next((_decoded(rows.action_of, row) for row in self._link.query(sql, (action_id,))), None)
 
     def pruned(self) -> dict[str, int]:
         """Return how many rows of each kind were pruned to stay within the limits."""

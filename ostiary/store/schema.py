@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from ostiary.store.errors import StoreForeignError, StoreNewerError
 
@@ -41,8 +42,12 @@ def check_ours(connection: sqlite3.Connection, path: str, steps: Sequence[Migrat
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    if owner != APPLICATION_ID and (owner or version or tables):
-        raise StoreForeignError(f"{path} is the database of another program; name another file for the store")
+    # SQLite takes a file of a few bytes for an empty database and would write over it.
+    scrap = not tables and Path(path).stat().st_size > 0 and not connection.execute("PRAGMA page_count").fetchone()[0]
+    if scrap or (owner != APPLICATION_ID and (owner or version or tables)):
+        raise StoreForeignError(
+            f"{path} is the file of another program; name another file for the store, or move it away"
+        )
     if version > len(steps):
         raise StoreNewerError(f"{path} was written by a later version of Ostiary (schema {version}); upgrade Ostiary")
     return version

@@ -1,0 +1,191 @@
+"""The API as an ASGI application.
+
+Guarantees: what is answered comes from the store, thus under pseudonyms, except by `reveal`; every route stands in
+`access.ROUTES` and is guarded by `door.Door`; questions run on worker threads, so that a gate in the same event loop
+isn't held up. The application changes nothing itself: `undo` and `reveal` are given, and take care of their own audit
+entries before anything becomes visible.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar  # Any: JSON values
+
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from ostiary.api import views
+from ostiary.api.door import CALLER, Door
+from ostiary.api.errors import RefusedError
+from ostiary.api.problems import MEDIA_TYPE, Fault, Problem, answer
+from ostiary.api.tokens import TokenRecord, Tokens
+from ostiary.store import ActionRecord, CursorError, DecisionRecord, EntityRecord, Reader, StoreError
+
+Health = Callable[[], Mapping[str, Any]]
+"""Returns JSON values with `status`: "ok", or else what is wrong; anybody may see it."""
+Checkpoint = Callable[[], str | None]
+"""Returns the newest checkpoint of the audit log (C2SP signed note), None where there is none yet."""
+Undo = Callable[[str, str], ActionRecord | None]
+"""(action id, actor) -> the action as it is now, None where there is no such action; raises `RefusedError`."""
+Reveal = Callable[[str, str, str], str | None]
+"""(pseudonym, purpose, actor) -> plain identifier, after the audit entry; None where unknown; raises `RefusedError`."""
+
+Item = TypeVar("Item")
+DECISIONS_EXPLAINED = 20
+_bearer = Security(HTTPBearer(auto_error=False, description="A token made by `ostiary token create`."))
+_Name = Annotated[views.Name, Path()]
+_log = logging.getLogger("ostiary.api")
+
+
+def create_app(
+    store: Reader,
+    tokens: Tokens,
+    health: Health,
+    *,
+    checkpoint: Checkpoint | None = None,
+    undo: Undo | None = None,
+    reveal: Reveal | None = None,
+) -> Door:
+    """Make the application; routes whose port isn't given answer `api.not-found`."""
+    app = FastAPI(
+        title="Ostiary", version="1", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
+        responses={"default": {"model": Problem, "description": "A problem (RFC 9457)", "content": {MEDIA_TYPE: {}}}},
+    )  # fmt: skip
+    guarded = APIRouter(dependencies=[_bearer])
+    _add_questions(guarded, store)
+    if checkpoint is not None:
+        _add_checkpoint(guarded, checkpoint)
+    if undo is not None:
+        _add_undo(guarded, undo)
+    if reveal is not None:
+        _add_reveal(guarded, reveal)
+    _add_health(app, health)
+    app.include_router(guarded)
+    _add_description(app)
+    _add_problems(app)
+    return Door(app, tokens)
+
+
+def _add_health(app: FastAPI, health: Health) -> None:
+    @app.get("/health", responses={503: {"description": "Something is wrong"}})
+    def show_health(query: Annotated[views.NoQuery, Query()]) -> JSONResponse:
+        """Say whether all is well; needs no token."""
+        found = dict(health())
+        return JSONResponse(found, status_code=200 if found.get("status") == "ok" else 503)
+
+
+def _add_description(app: FastAPI) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    def describe(query: Annotated[views.NoQuery, Query()]) -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+
+def _add_questions(router: APIRouter, store: Reader) -> None:
+    @router.get("/entities")
+    def list_entities(query: Annotated[views.EntityQuery, Query()]) -> views.EntityPage:
+        """List entities, riskiest first."""
+        page = store.entities(query.run, query.min_risk, query.limit, query.after)
+        return views.EntityPage(page.items, page.next)
+
+    @router.get("/entities/{pseudonym}")
+    def show_entity(pseudonym: _Name, query: Annotated[views.NoQuery, Query()]) -> EntityRecord:
+        """Show one entity as the newest run that knows it left it."""
+        return _found(store.entity(pseudonym))
+
+    @router.get("/entities/{pseudonym}/explain")
+    def explain_entity(pseudonym: _Name, query: Annotated[views.NoQuery, Query()]) -> views.Explanation:
+        """Say why an entity is as risky as it is."""
+        entity = _found(store.entity(pseudonym))
+        latest = store.decisions(entity=pseudonym, limit=DECISIONS_EXPLAINED, run_id=entity.run_id)
+        summaries = tuple(views.DecisionSummary.of(decision) for decision in latest.items)
+        return views.Explanation(entity, views.causes(entity), summaries)
+
+    @router.get("/decisions")
+    def list_decisions(query: Annotated[views.DecisionQuery, Query()]) -> views.DecisionPage:
+        """List decisions, newest first."""
+        page = store.decisions(query.entity, query.verdict, query.limit, query.after, query.run)
+        return views.DecisionPage(tuple(views.DecisionSummary.of(item) for item in page.items), page.next)
+
+    @router.get("/decisions/{decision_id}")
+    def show_decision(decision_id: _Name, query: Annotated[views.NoQuery, Query()]) -> DecisionRecord:
+        """Show one decision with the document that it was made on."""
+        return _found(store.decision(decision_id))
+
+    @router.get("/actions")
+    def list_actions(query: Annotated[views.ActionQuery, Query()]) -> views.ActionPage:
+        """List actions, newest first."""
+        page = store.actions(query.state, query.limit, query.after, query.run)
+        return views.ActionPage(page.items, page.next)
+
+
+def _add_checkpoint(router: APIRouter, checkpoint: Checkpoint) -> None:
+    @router.get("/audit/checkpoint", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def show_checkpoint(query: Annotated[views.NoQuery, Query()]) -> Response:
+        """Show the newest checkpoint of the audit log (C2SP tlog-checkpoint)."""
+        return Response(_found(checkpoint()), media_type="text/plain")
+
+
+def _add_undo(router: APIRouter, undo: Undo) -> None:
+    @router.post("/actions/{action_id}/undo")
+    def undo_action(action_id: _Name, query: Annotated[views.NoQuery, Query()], request: Request) -> ActionRecord:
+        """Undo an action; undoing it again changes nothing."""
+        return _found(undo(action_id, _caller(request).name))
+
+
+def _add_reveal(router: APIRouter, reveal: Reveal) -> None:
+    @router.post("/entities/{pseudonym}/reveal")
+    def reveal_entity(
+        pseudonym: _Name, order: views.RevealOrder, query: Annotated[views.NoQuery, Query()], request: Request
+    ) -> views.Revealed:
+        """Show the plain identifier behind a pseudonym, after an audit entry with the purpose was written."""
+        return views.Revealed(pseudonym, _found(reveal(pseudonym, order.purpose, _caller(request).name)))
+
+
+def _caller(request: Request) -> TokenRecord:
+    caller = request.scope[CALLER]
+    assert isinstance(caller, TokenRecord)
+    return caller
+
+
+def _found(item: Item | None) -> Item:
+    if item is None:
+        raise HTTPException(404)
+    return item
+
+
+def _add_problems(app: FastAPI) -> None:
+    def respond(code: str, detail: str = "", faults: tuple[Fault, ...] = ()) -> Response:
+        reply = answer(code, detail, faults)
+        return Response(reply.body(), reply.problem.status, dict(reply.headers), MEDIA_TYPE)
+
+    @app.exception_handler(HTTPException)
+    def missing(request: Request, error: HTTPException) -> Response:
+        return respond(
+            {404: "api.not-found", 405: "api.method", 400: "api.invalid"}.get(error.status_code, "api.internal")
+        )
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        # Neither `input` nor the name of an unknown parameter is sent back: both are the client's own bytes.
+        faults = [Fault(_where(item), str(item["msg"])) for item in error.errors()]
+        return respond("api.invalid", faults=tuple(faults[:20]))
+
+    @app.exception_handler(CursorError)
+    def lost(request: Request, error: CursorError) -> Response:
+        return respond("api.invalid", faults=(Fault("query.after", str(error)),))
+
+    @app.exception_handler(RefusedError)
+    def refused(request: Request, error: RefusedError) -> Response:
+        return respond("api.refused", str(error))
+
+    @app.exception_handler(StoreError)
+    def unavailable(request: Request, error: StoreError) -> Response:
+        _log.error("%s: %s", error.code, error)
+        return respond("api.unavailable", "The store can't be read; see the service's log.")
+
+
+def _where(item: Mapping[str, Any]) -> str:
+    place = [str(part) for part in item["loc"]]
+    return place[0] + ".?" if item["type"] == "extra_forbidden" else ".".join(place)
