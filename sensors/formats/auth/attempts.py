@@ -1,0 +1,63 @@
+"""Count an attempt once, though several lines of one process tell it.
+
+sshd with PAM writes up to four lines for one wrong password. A line whose stage is later than that of the line before
+it belongs to the same attempt and counts 0; one at the same stage or an earlier one begins the next attempt. A summary
+gives a total: it counts what earlier lines didn't. A process is known by program and process id, and is another one
+when its client changes or 10 minutes pass. The newest 4,096 are remembered; forgetting one at worst counts an attempt
+twice.
+"""
+
+from dataclasses import dataclass
+
+from sensors.formats.auth.rules import SUMMED_UP
+from sensors.logs.time import SECOND
+from sensors.values import AuthOutcome
+
+MAX_PROCESSES = 4096
+QUIET_NS = 600 * SECOND
+
+
+@dataclass(slots=True)
+class _Process:
+    ts: int
+    client: bytes = b""
+    stage: int = 0
+    told: int = 0
+    """Attempts counted so far."""
+    untold: AuthOutcome | None = None
+    """How an attempt ended whose lines didn't name the client yet."""
+
+
+class Attempts:
+    """What the lines of recent processes said."""
+
+    def __init__(self) -> None:
+        self._processes: dict[bytes, _Process] = {}
+
+    def meet(self, process: bytes, client: bytes, ts: int) -> bytes:
+        """Take note of a line of a process; return its client, which an earlier line may have told."""
+        state = self._processes.get(process)
+        known = state is not None and abs(ts - state.ts) <= QUIET_NS and client in (b"", state.client or client)
+        if state is None or not known:
+            state = self._processes[process] = _Process(ts)
+            if len(self._processes) > MAX_PROCESSES:
+                del self._processes[next(iter(self._processes))]
+        state.ts, state.client = ts, client or state.client
+        return state.client
+
+    def postpone(self, process: bytes, outcome: AuthOutcome) -> None:
+        """Remember an attempt of a process whose client isn't known yet."""
+        self._processes[process].untold = outcome
+
+    def settle(self, process: bytes, outcome: AuthOutcome, stage: int, count: int) -> tuple[AuthOutcome, int]:
+        """Return the outcome of a line and how many new attempts it stands for; for a summary `count` is the total."""
+        state = self._processes[process]
+        if state.untold is not None:
+            outcome, state.untold = state.untold, None
+        if stage == SUMMED_UP:
+            new = max(0, count - state.told)
+        else:
+            new = count - 1 if 0 < state.stage < stage else count
+            state.stage = stage
+        state.told += new
+        return outcome, new

@@ -1,0 +1,233 @@
+"""What daemons write about authentication, as data: one rule a message.
+
+A rule is an expression over the message (after the syslog header) with the groups `orig`, `user`, `method`, `invalid`,
+`count` (attempts) and `more` (attempts after the first), what the message means, and its stage. The stages order the lines that one attempt leaves behind in the
+log of one process, so that `attempts` counts it once: announced (1), refused by PAM (2), told by the daemon (3),
+summed up when the connection ends (9).
+
+Where a client chooses a text (its user name) the expression is greedy up to the last place where the daemon's own words
+follow: "Failed password for x from 192.0.2.1 from 198.51.100.2 port 22 ssh2" came from 198.51.100.2.
+"""
+
+from dataclasses import dataclass
+
+from sensors.values import AuthOutcome
+
+FAILURE, SUCCESS = AuthOutcome.FAILURE, AuthOutcome.SUCCESS
+INVALID, PROBE = AuthOutcome.INVALID_USER, AuthOutcome.PROBE
+
+ANNOUNCED, BY_PAM, TOLD, SUMMED_UP = 1, 2, 3, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one kind of message means."""
+
+    outcome: AuthOutcome | None
+    """None: nothing happened, but the line may name the client of a process."""
+    stage: int
+    method: str
+    """Where the message doesn't say it in a group."""
+    expression: str
+    local: bool = False
+    """The row is made even without a client: it sits at the machine itself."""
+
+
+_ORIG = r"(?P<orig>[^\s,;<>()\[\]]+)"
+_USER = r"(?P<user>.*)"
+_INVALID = r"(?P<invalid>invalid user |illegal user |<invalid username>)?"
+_PORT = r"(?: port \d+)?"
+_PREAUTH = r"(?: \[preauth\])?\s*$"
+_KEY = r"(?:: (?:ruser .*|(?:RSA|DSA|ECDSA|ED25519|SK-ECDSA|SK-ED25519)(?:-\S+)? .*))?$"
+
+SSHD = (
+    Rule(FAILURE, TOLD, "", rf"^Failed (?P<method>\S+) for {_INVALID}{_USER} from {_ORIG} port \d+(?: ssh\d)?{_KEY}"),
+    Rule(FAILURE, TOLD, "", rf"^Failed (?P<method>\S+) for {_INVALID}{_USER} from {_ORIG}(?: ssh\d)?$"),
+    Rule(SUCCESS, TOLD, "", rf"^Accepted (?P<method>\S+) for {_USER} from {_ORIG} port \d+(?: ssh\d)?(?:: .*)?$"),
+    Rule(INVALID, ANNOUNCED, "", rf"^(?:Invalid|Illegal) user {_USER} from {_ORIG}{_PORT}\s*$"),
+    Rule(
+        FAILURE, BY_PAM, "keyboard-interactive/pam",
+        rf"^PAM: (?:[Aa]uthentication (?:failure|error)|User not known to the underlying authentication module"
+        rf"|User account has expired|Permission denied) for {_INVALID}{_USER} from {_ORIG}(?: via \S+)?\s*$",
+    ),
+    Rule(FAILURE, TOLD, "", rf"^ROOT LOGIN REFUSED FROM {_ORIG}{_PORT}{_PREAUTH}"),
+    Rule(FAILURE, ANNOUNCED, "", rf"^User {_USER} from {_ORIG} not allowed because .*$"),
+    Rule(FAILURE, ANNOUNCED, "", rf"^User {_USER} not allowed because .*$"),
+    Rule(
+        FAILURE, SUMMED_UP, "",
+        rf"^maximum authentication attempts exceeded for {_INVALID}{_USER} from {_ORIG} port \d+(?: ssh\d)?{_PREAUTH}",
+    ),
+    Rule(
+        FAILURE, SUMMED_UP, "",
+        rf"^Disconnecting (?:authenticating|(?P<invalid>invalid)) user {_USER} {_ORIG} port \d+: .*$",
+    ),
+    Rule(FAILURE, SUMMED_UP, "", rf"^Disconnecting: Too many authentication failures(?: for (?P<user>.*?))?{_PREAUTH}"),
+    Rule(
+        FAILURE, SUMMED_UP, "",
+        rf"^Received disconnect from {_ORIG}{_PORT}: ?\d+: .*\bAuth(?:entication)? (?:fail|cancel).*$",
+    ),
+    Rule(
+        PROBE, SUMMED_UP, "",
+        rf"^(?:Connection (?:closed|reset) by|Disconnected from) (?:authenticating|(?P<invalid>invalid)) user {_USER} "
+        rf"{_ORIG} port \d+ \[preauth\]",
+    ),
+    Rule(PROBE, SUMMED_UP, "", rf"^(?:Connection (?:closed|reset) by|Disconnected from) {_ORIG}{_PORT} \[preauth\]"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Received disconnect from {_ORIG}{_PORT}: ?\d+: .*\[preauth\]\s*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Did not receive identification string from {_ORIG}{_PORT}\s*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Bad protocol version identification .* from {_ORIG}{_PORT}\s*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^(?:banner exchange|ssh_dispatch_run_fatal): Connection from {_ORIG} port \d+: .*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Unable to negotiate with {_ORIG}{_PORT}: .*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Timeout before authentication for (?:connection from )?{_ORIG}"),
+    Rule(PROBE, SUMMED_UP, "", rf"^Protocol major versions differ for {_ORIG}{_PORT}: .*$"),
+    Rule(PROBE, SUMMED_UP, "", rf"^(?:probed|scanned) from {_ORIG}{_PORT} with .*$"),
+    Rule(PROBE, SUMMED_UP, "", r"^refused connect from .*\((?P<orig>[0-9A-Fa-f:.]+)\)\s*$"),
+    Rule(PROBE, SUMMED_UP, "", r"^drop connection #\d+ from \[(?P<orig>[^\]\s]+)\]:\d+ .*$"),
+    Rule(None, 0, "", rf"^Connection from {_ORIG} port \d+"),
+)  # fmt: skip
+
+_FIELDS = r"authentication failures?; (?:.* )?ruser=(?P<ruser>.*) rhost=(?P<orig>\S*)(?: +user=(?P<user>.*?))?\s*$"
+
+PAM = (
+    Rule(FAILURE, BY_PAM, "pam", rf"^(?:pam_\w+\([^)]*\): |\(pam_\w+\) )?{_FIELDS}", local=True),
+    Rule(
+        FAILURE, SUMMED_UP, "pam",
+        r"^PAM (?P<more>\d{1,6}) more authentication failures?; .* rhost=(?P<orig>\S*)(?: +user=(?P<user>.*?))?\s*$",
+        local=True,
+    ),
+)  # fmt: skip
+
+SUDO = (
+    Rule(FAILURE, SUMMED_UP, "password", r"^(?P<user>\S+) : (?P<count>\d{1,6}) incorrect password attempts? ; ", True),
+    Rule(
+        FAILURE, TOLD, "",
+        r"^(?P<user>\S+) : (?:user NOT in sudoers|command not allowed|user NOT authorized on host) ; ", True,
+    ),
+    Rule(SUCCESS, TOLD, "", r"^(?P<user>\S+) : (?:[A-Z]+=.*)?COMMAND=", True),
+)  # fmt: skip
+
+SU = (
+    Rule(FAILURE, TOLD, "password", r"^FAILED SU \(to .*\) (?P<user>\S+) on ", True),
+    Rule(FAILURE, TOLD, "password", r"^FAILED su for .* by (?P<user>\S+)\s*$", True),
+    Rule(SUCCESS, TOLD, "password", r"^\(to .*\) (?P<user>\S+) on ", True),
+    Rule(SUCCESS, TOLD, "password", r"^Successful su for .* by (?P<user>\S+)\s*$", True),
+)
+
+LOGIN = (
+    Rule(
+        FAILURE, TOLD, "password",
+        r"^FAILED LOGIN (?:SESSION )?\(?\d+\)?(?: on '.*')? (?:FROM (?:\(null\)|(?P<orig>\S+)) )?FOR '?(?P<user>.*?)'?, ",
+        True,
+    ),
+    Rule(SUCCESS, TOLD, "password", r"^(?P<user>ROOT) LOGIN +ON \S+(?: FROM (?P<orig>\S+))?\s*$", True),
+    Rule(SUCCESS, TOLD, "password", r"^LOGIN ON \S+ BY (?P<user>.*?)(?: FROM (?P<orig>\S+))?\s*$", True),
+)  # fmt: skip
+
+_VSFTPD = r"^\[pid \d+\] \[(?P<user>.*)\]"
+
+VSFTPD = (
+    Rule(FAILURE, TOLD, "password", rf'{_VSFTPD} FAIL LOGIN: Client "(?P<orig>[^"\s]+)"'),
+    Rule(SUCCESS, TOLD, "password", rf'{_VSFTPD} OK LOGIN: Client "(?P<orig>[^"\s]+)"'),
+)
+
+_PROFTPD = r"^\S+ \([^\[]*\[(?P<orig>[^\]\s]+)\]\):? (?:- )?"
+
+PROFTPD = (
+    Rule(FAILURE, TOLD, "password", rf"{_PROFTPD}USER (?P<user>.*) \(Login failed\): .*$"),
+    Rule(INVALID, TOLD, "password", rf"{_PROFTPD}USER (?P<user>.*): no such user found from .*$"),
+    Rule(FAILURE, TOLD, "password", rf"{_PROFTPD}SECURITY VIOLATION: (?P<user>\S+) login attempted\.?\s*$"),
+    Rule(FAILURE, SUMMED_UP, "password", rf"{_PROFTPD}Maximum login attempts .*exceeded"),
+    Rule(SUCCESS, TOLD, "password", rf"{_PROFTPD}USER (?P<user>.*): Login successful"),
+)
+
+PURE_FTPD = (
+    Rule(
+        FAILURE, TOLD, "password",
+        rf"^\(.*@{_ORIG}\) \[WARNING\] (?:Authentication failed for user|Sorry, cleartext sessions .*for) \[(?P<user>.*)\]",
+    ),
+    Rule(SUCCESS, TOLD, "password", rf"^\(.*@{_ORIG}\) \[INFO\] (?P<user>.*) is now logged in"),
+)  # fmt: skip
+
+_RIP = r"(?:.*: )?(?:user=<(?P<user>[^>]*)>, )?(?:method=(?P<method>[\w-]+), )?rip=(?P<orig>[0-9A-Fa-f:.]+)"
+_LOGIN_PROCESS = r"^(?:[\w-]+-login: )?(?:Info: )?"
+
+DOVECOT = (
+    Rule(SUCCESS, TOLD, "", rf"{_LOGIN_PROCESS}Login: {_RIP}"),
+    Rule(
+        FAILURE, TOLD, "",
+        rf"{_LOGIN_PROCESS}(?:Disconnected|Aborted login|Login aborted)\b.* \(auth failed, (?P<count>\d{{1,6}}) "
+        rf"attempts[^)]*\){_RIP}",
+    ),
+    Rule(
+        PROBE, TOLD, "",
+        rf"{_LOGIN_PROCESS}(?:Disconnected|Aborted login|Login aborted)\b.* "
+        rf"\((?:no auth attempts|tried to use dis\w+ )[^)]*\){_RIP}",
+    ),
+    Rule(
+        INVALID, TOLD, "",
+        r"^(?:.*: )?(?:\w[\w-]*)\((?P<user>[^,()]*),(?P<orig>[0-9A-Fa-f:.]+)(?:,<[^>]*>)?\): unknown user",
+    ),
+    Rule(
+        FAILURE, TOLD, "",
+        r"^(?:.*: )?(?:\w[\w-]*)\((?P<user>[^,()]*),(?P<orig>[0-9A-Fa-f:.]+)(?:,<[^>]*>)?\): "
+        r"(?:[Pp]assword mismatch|pam_authenticate\(\) failed)",
+    ),
+)  # fmt: skip
+
+POSTFIX = (
+    Rule(
+        FAILURE, TOLD, "",
+        r"^[^\s\[]*\[(?P<orig>[0-9A-Fa-f:.]+)\](?::\d+)?: SASL (?P<method>\S+) authentication "
+        r"(?:failed|aborted)(?:.*, sasl_username=(?P<user>.*))?",
+    ),
+    Rule(PROBE, SUMMED_UP, "", r"^(?:lost connection after AUTH|too many errors after \S+|improper command pipelining after \S+) from [^\[]*\[(?P<orig>[^\]\s]+)\]"),
+)  # fmt: skip
+
+_OWN_STAMP = r"^(?:\[\d+\] \S+ +\d+ [\d:]+ )?"
+
+DROPBEAR = (
+    Rule(
+        FAILURE, TOLD, "",
+        rf"{_OWN_STAMP}[Bb]ad (?P<method>password|PAM password) attempt for '(?P<user>.*)' from {_ORIG}:\d+\s*$",
+    ),
+    Rule(INVALID, TOLD, "", rf"{_OWN_STAMP}[Ll]ogin attempt for nonexistent user(?: '(?P<user>.*)')? from {_ORIG}:\d+\s*$"),
+    Rule(SUCCESS, TOLD, "", rf"^(?P<method>Password|Pubkey) auth succeeded for '(?P<user>.*)' .*from {_ORIG}:\d+\s*$"),
+    Rule(
+        FAILURE, SUMMED_UP, "password",
+        rf"{_OWN_STAMP}[Ee]xit before auth from <{_ORIG}:\d+>: (?:\(user '.*', (?P<count>\d{{1,6}}) fails\): )?"
+        r"Max auth tries reached - user '(?P<user>.*)'",
+    ),
+    Rule(
+        FAILURE, SUMMED_UP, "password",
+        rf"{_OWN_STAMP}[Ee]xit before auth \(user '.*', (?P<count>\d{{1,6}}) fails\): Max auth tries reached - "
+        rf"user '(?P<user>.*)' from {_ORIG}:\d+\s*$",
+    ),
+)  # fmt: skip
+
+FAMILIES = {
+    "sshd": SSHD,
+    "sudo": SUDO,
+    "su": SU,
+    "login": LOGIN,
+    "vsftpd": VSFTPD,
+    "proftpd": PROFTPD,
+    "pure-ftpd": PURE_FTPD,
+    "dovecot": DOVECOT,
+    "postfix": POSTFIX,
+    "dropbear": DROPBEAR,
+    "": (),
+}
+"""Rules by the program that writes the messages; those of PAM apply to all of them, and alone to a program not here."""
+
+PROGRAMS = {
+    "sshd": "sshd",
+    "sshd-session": "sshd",
+    "sshd-auth": "sshd",
+    "auth-worker": "dovecot",
+    "imap-login": "dovecot",
+    "pop3-login": "dovecot",
+    "managesieve-login": "dovecot",
+    "submission-login": "dovecot",
+    "dovecot-auth": "dovecot",
+    "": "vsftpd",
+}
+"""Programs whose family has another name. vsftpd's own log names no program."""
