@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, Protocol
 import numpy as np
 
 from sensors.errors import UnreadableInputError
-from sensors.packets import pcap
+from sensors.packets import pcap, pcapng
 from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.pipeline import Pipeline
 from sensors.settings import SensorSettings
@@ -63,7 +63,7 @@ class CaptureSource:
     @classmethod
     def from_stream(cls, stream: BinaryIO, name: str, settings: SensorSettings) -> "CaptureSource":
         """Read a capture from a pipe or other stream to its end (at most `MAX_SPOOL` bytes), then as from a file."""
-        spool = TemporaryFile()
+        spool = TemporaryFile()  # noqa: SIM115 - it lives as long as the source
         fault = _spooled(stream, spool)
         source = cls(spool, name, settings)
         if fault is not None:
@@ -81,6 +81,16 @@ class CaptureSource:
                 yield pipeline.feed(self._data, count)
         yield pipeline.finish()
 
+    def frames(self) -> Iterator[tuple[np.void, bytes]]:
+        """Yield each packet (a row of `PACKET`, up to `link`) with a copy of its bytes, instead of `batches`; slow."""
+        packets, log = self._pipeline.packets, self._pipeline.log
+        while self._state[pcap.POSITION] < self._data.size:
+            count = self._walk(self._data, self._state, packets[: self._chunk], log.faults, log.noted)
+            log.drain(self.counters)
+            for packet in packets[:count].copy():
+                begin = int(packet["offset"])
+                yield packet, self._data[begin : begin + int(packet["captured"])].tobytes()
+
 
 def _mapped(stream: IO[bytes], name: str) -> Bytes:
     try:
@@ -94,6 +104,8 @@ def _walker(data: Bytes, name: str) -> tuple[Walk, Numbers]:
     head = data[:4].tobytes()
     if head in pcap.MAGICS and data.size >= pcap.HEADER_BYTES:
         return pcap.walk, pcap.begin(data)
+    if head == pcapng.MAGIC:
+        return pcapng.walk, pcapng.begin()
     raise UnreadableInputError(f"{name}: neither pcap nor pcapng")
 
 

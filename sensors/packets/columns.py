@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Numbers: TypeAlias = NDArray[np.int64]
+Row: TypeAlias = np.void
+"""One row of a structured array."""
 
 PACKET = np.dtype(
     [

@@ -23,6 +23,7 @@ from sensors.packets.columns import (
     PARSED,
     Bytes,
     Numbers,
+    Row,
 )
 from sensors.packets.jit import kernel
 from sensors.packets.words import big16, big32, big64, note
@@ -73,7 +74,7 @@ _IGNORE: Final = -1
 
 
 @kernel
-def _link(data: Bytes, packet: Rows) -> int:
+def _link(data: Bytes, packet: Row) -> int:
     """Return where the IP header lies, `_IGNORE`, or minus the code of a fault."""
     at = packet["offset"]
     end = at + packet["captured"]
@@ -86,7 +87,7 @@ def _link(data: Bytes, packet: Rows) -> int:
         if at + 20 > end:
             return -CUT_HEADER
         kind = big16(data, at)
-        return int(at + 20) if kind == 0x0800 or kind == 0x86DD else _IGNORE
+        return int(at + 20) if kind in (0x0800, 0x86DD) else _IGNORE
     elif link == 0 or link == 108:
         if at + 4 > end:
             return -CUT_HEADER
@@ -94,9 +95,9 @@ def _link(data: Bytes, packet: Rows) -> int:
         if family > 0xFFFF:
             family = (family >> 24) | ((family >> 8) & 0xFF00)
         # AF_INET and the values of AF_INET6 on Linux, the BSDs and macOS
-        known = family == 2 or family == 10 or family == 24 or family == 28 or family == 30
+        known = family in (2, 10, 24, 28, 30)
         return int(at + 4) if known else _IGNORE
-    elif link == 101 or link == 12 or link == 14 or link == 228 or link == 229:
+    elif link in (12, 14, 101, 228, 229):
         return int(at)
     else:
         return _IGNORE
@@ -104,23 +105,23 @@ def _link(data: Bytes, packet: Rows) -> int:
         if at + 2 > end:
             return -CUT_HEADER
         kind = big16(data, at)
-        if kind == 0x0800 or kind == 0x86DD:
+        if kind in (0x0800, 0x86DD):
             return int(at + 2)
-        if kind != 0x8100 and kind != 0x88A8 and kind != 0x9100:
+        if kind not in (0x8100, 0x88A8, 0x9100):
             return _IGNORE
         at += 4
     return _IGNORE
 
 
 @kernel
-def _slot(packet: Rows, identifier: int) -> int:
+def _slot(packet: Row, identifier: int) -> int:
     mixed = (packet["src_lo"] * np.uint64(31) + packet["dst_lo"]) * np.uint64(31) + np.uint64(identifier)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
     return int(np.int64(mixed >> np.uint64(52)))
 
 
 @kernel
-def _remember(packet: Rows, identifier: int, fragments: Rows) -> None:
+def _remember(packet: Row, identifier: int, fragments: Rows) -> None:
     """Keep the ports of a first fragment for those that follow."""
     entry = fragments[_slot(packet, identifier)]
     entry["src_hi"] = packet["src_hi"]
@@ -137,7 +138,7 @@ def _remember(packet: Rows, identifier: int, fragments: Rows) -> None:
 
 
 @kernel
-def _recall(packet: Rows, identifier: int, fragments: Rows) -> None:
+def _recall(packet: Row, identifier: int, fragments: Rows) -> None:
     """Give a later fragment the ports of its first one; they stay 0 where that isn't known."""
     entry = fragments[_slot(packet, identifier)]
     if (
@@ -156,7 +157,7 @@ def _recall(packet: Rows, identifier: int, fragments: Rows) -> None:
 
 
 @kernel
-def _icmp(data: Bytes, at: int, end: int, packet: Rows) -> int:
+def _icmp(data: Bytes, at: int, end: int, packet: Row) -> int:
     """Read type and code; a reply gets the type of its request, so that both are one flow."""
     if at + 2 > end:
         return CUT_HEADER
@@ -187,7 +188,7 @@ def _asks(data: Bytes, at: int, end: int) -> bool:
 
 
 @kernel
-def _transport(data: Bytes, at: int, end: int, size: int, packet: Rows) -> int:
+def _transport(data: Bytes, at: int, end: int, size: int, packet: Row) -> int:
     """Read the transport header at `at`, whose packet holds `size` bytes from there; return a fault's code or 0."""
     proto = packet["proto"]
     header = 8
@@ -210,7 +211,7 @@ def _transport(data: Bytes, at: int, end: int, size: int, packet: Rows) -> int:
             return CUT_HEADER
         if size < header:
             return BAD_TRANSPORT
-    elif proto == ICMP or proto == ICMP6:
+    elif proto in (ICMP, ICMP6):
         packet["payload_bytes"] = max(size - header, 0)
         return _icmp(data, at, end, packet)
     else:
@@ -230,7 +231,7 @@ def _transport(data: Bytes, at: int, end: int, size: int, packet: Rows) -> int:
 
 
 @kernel
-def _ipv4(data: Bytes, at: int, end: int, packet: Rows, fragments: Rows) -> int:
+def _ipv4(data: Bytes, at: int, end: int, packet: Row, fragments: Rows) -> int:
     """Read an IPv4 header (RFC 791) and what it carries; return a fault's code or 0."""
     if at + 20 > end:
         return CUT_HEADER
@@ -258,7 +259,7 @@ def _ipv4(data: Bytes, at: int, end: int, packet: Rows, fragments: Rows) -> int:
 
 
 @kernel
-def _ipv6(data: Bytes, at: int, end: int, packet: Rows, fragments: Rows) -> int:
+def _ipv6(data: Bytes, at: int, end: int, packet: Row, fragments: Rows) -> int:
     """Read an IPv6 header with its extensions (RFC 8200) and what it carries; return a fault's code or 0."""
     if at + 40 > end:
         return CUT_HEADER
@@ -276,7 +277,7 @@ def _ipv6(data: Bytes, at: int, end: int, packet: Rows, fragments: Rows) -> int:
     piece = -1
     identifier = 0
     for _ in range(MAX_EXTENSIONS):
-        if not (kind == 0 or kind == 43 or kind == 44 or kind == 60 or kind == 135 or kind == 51):
+        if kind not in (0, 43, 44, 51, 60, 135):
             break
         if at + 8 > end:
             return CUT_HEADER
@@ -306,7 +307,7 @@ def _ipv6(data: Bytes, at: int, end: int, packet: Rows, fragments: Rows) -> int:
 
 
 @kernel
-def _frame(data: Bytes, packet: Rows, fragments: Rows) -> int:
+def _frame(data: Bytes, packet: Row, fragments: Rows) -> int:
     """Read one frame; return 0, `_IGNORE` or a fault's code."""
     if packet["captured"] == 0:
         return EMPTY

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from sensors.packets.columns import HINT_REPLY, PARSED, Numbers
+from sensors.packets.columns import HINT_REPLY, PARSED, Bytes, Numbers, Row
 from sensors.packets.jit import kernel
 from sensors.values import ConnState, FlowEvent, Rows
 
@@ -130,7 +130,7 @@ def _mix(value: np.uint64) -> np.uint64:
 
 
 @kernel
-def _tag(packet: Rows, seed: int) -> np.uint64:
+def _tag(packet: Row, seed: int) -> np.uint64:
     """Return 31 bits that are the same for both directions of a flow."""
     key = np.uint64(seed)
     source = _mix(packet["src_lo"] ^ _mix(packet["src_hi"] ^ key))
@@ -142,7 +142,7 @@ def _tag(packet: Rows, seed: int) -> np.uint64:
 
 
 @kernel
-def _is_from_orig(node: Rows, packet: Rows) -> bool:
+def _is_from_orig(node: Row, packet: Row) -> bool:
     """Tell whether the packet goes from the flow's originator to its responder."""
     reply = packet["hint"] & HINT_REPLY
     if packet["proto"] == _ICMP or packet["proto"] == _ICMP6:
@@ -159,7 +159,7 @@ def _is_from_orig(node: Rows, packet: Rows) -> bool:
 
 
 @kernel
-def _is_from_resp(node: Rows, packet: Rows) -> bool:
+def _is_from_resp(node: Row, packet: Row) -> bool:
     """Tell whether the packet goes from the flow's responder to its originator."""
     if packet["proto"] == _ICMP or packet["proto"] == _ICMP6:
         same = node["orig_port"] == packet["src_port"] and node["resp_port"] == packet["dst_port"]
@@ -179,7 +179,7 @@ def _is_from_resp(node: Rows, packet: Rows) -> bool:
 
 
 @kernel
-def _find(nodes: Rows, index: Numbers, packet: Rows, tag: np.uint64) -> int:
+def _find(nodes: Rows, index: Numbers, packet: Row, tag: np.uint64) -> int:
     """Return the node of the packet's flow, or -1."""
     mask = index.size - 1
     slot = np.int64(tag) & mask
@@ -265,7 +265,7 @@ def _append_by_age(nodes: Rows, head: int, at: int) -> None:
 def _release(nodes: Rows, index: Numbers, state: Numbers, at: int) -> None:
     """Forget a node; a live one must have told its END before."""
     node = nodes[at]
-    _leave(index, at, np.int64(node["tag"]))
+    _leave(index, at, int(np.int64(node["tag"])))
     _cut(nodes, at)
     if node["phase"] == LIVE:
         _cut_by_age(nodes, at)
@@ -274,17 +274,17 @@ def _release(nodes: Rows, index: Numbers, state: Numbers, at: int) -> None:
 
 
 @kernel
-def _conn_state(node: Rows) -> int:
+def _conn_state(node: Row) -> int:
     """Return Zeek's conn_state of a flow that ends now."""
     orig, resp = node["orig_state"], node["resp_state"]
     if node["proto"] == _UDP:
         return _SF if node["resp_packets"] > 0 else _S0
     if node["proto"] != _TCP:
         return _OTH
-    orig_joined = orig == INACTIVE or orig == PARTIAL
-    resp_joined = resp == INACTIVE or resp == PARTIAL
+    orig_joined = orig in (INACTIVE, PARTIAL)
+    resp_joined = resp in (INACTIVE, PARTIAL)
     if resp == RESET:
-        if orig == SYN_SENT or orig == SYN_ACK_SENT:
+        if orig in (SYN_SENT, SYN_ACK_SENT):
             return _REJ
         return _RSTRH if orig_joined else _RSTR
     if orig == RESET:
@@ -301,7 +301,7 @@ def _conn_state(node: Rows) -> int:
 
 
 @kernel
-def _tell(node: Rows, rows: Rows, state: Numbers, services: Rows, ts: int, event: int) -> None:
+def _tell(node: Row, rows: Rows, state: Numbers, services: Bytes, ts: int, event: int) -> None:
     """Write a row about the flow; what is new counts from here on."""
     row = rows[state[ROWS]]
     state[ROWS] += 1
@@ -339,7 +339,7 @@ def _tell(node: Rows, rows: Rows, state: Numbers, services: Rows, ts: int, event
 
 
 @kernel
-def _service(node: Rows, services: Rows) -> int:
+def _service(node: Row, services: Bytes) -> int:
     """Return the service of the responder's port, or of the originator's where the responder's is not registered."""
     if node["proto"] != _TCP and node["proto"] != _UDP:
         return 0
@@ -351,7 +351,7 @@ def _service(node: Rows, services: Rows) -> int:
 
 
 @kernel
-def _expire(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numbers, second: int) -> bool:
+def _expire(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Numbers, second: int) -> bool:
     """End what is due up to a second; return False when the buffer of rows is full, to be called again."""
     flows, over, births = state[CAPACITY], state[CAPACITY] + 1, state[CAPACITY] + 2
     while True:
@@ -380,7 +380,7 @@ def _expire(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numb
 
 
 @kernel
-def _take(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numbers, ts: int) -> int:
+def _take(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Numbers, ts: int) -> int:
     """Return a free node; where there is none, evict the least recent one, first of those that are over."""
     if state[FREE] >= 0:
         at = state[FREE]
@@ -401,7 +401,7 @@ def _take(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Number
 
 
 @kernel
-def _begin(nodes: Rows, at: int, packet: Rows, tag: np.uint64) -> None:
+def _begin(nodes: Rows, at: int, packet: Row, tag: np.uint64) -> None:
     """Make a node the flow that the packet begins."""
     node = nodes[at]
     flags = packet["flags"]
@@ -422,7 +422,7 @@ def _begin(nodes: Rows, at: int, packet: Rows, tag: np.uint64) -> None:
 
 
 @kernel
-def _clear(nodes: Rows, state: Numbers, at: int, packet: Rows, second: int) -> None:
+def _clear(nodes: Rows, state: Numbers, at: int, packet: Row, second: int) -> None:
     """Set the counts of a flow that begins, or begins anew, to nothing, and list it."""
     node = nodes[at]
     node["phase"] = LIVE
@@ -460,11 +460,11 @@ def _stepped(mine: int, peer: int, flags: int) -> int:
         return SYN_SENT
     if mine == INACTIVE:
         return PARTIAL
-    return ESTABLISHED if mine == SYN_SENT or mine == SYN_ACK_SENT else mine
+    return ESTABLISHED if mine in (SYN_SENT, SYN_ACK_SENT) else mine
 
 
 @kernel
-def _add(node: Rows, packet: Rows) -> bool:
+def _add(node: Row, packet: Row) -> bool:
     """Count a packet in its flow; return True where it ends the TCP connection."""
     from_orig = _is_from_orig(node, packet)
     node["first"] = min(node["first"], packet["ts"])
@@ -479,10 +479,10 @@ def _add(node: Rows, packet: Rows) -> bool:
         node["resp_bytes"] += packet["payload_bytes"]
         node["resp_ip_bytes"] += packet["ip_bytes"]
         node["resp_flags"] |= packet["flags"]
-    flags = np.int64(packet["flags"])
-    if packet["proto"] != _TCP or flags == 0 and packet["payload"] == 0:  # not TCP, or a later fragment of it
+    flags = int(np.int64(packet["flags"]))
+    if packet["proto"] != _TCP or (flags == 0 and packet["payload"] == 0):  # not TCP, or a later fragment of it
         return False
-    orig, resp = np.int64(node["orig_state"]), np.int64(node["resp_state"])
+    orig, resp = int(np.int64(node["orig_state"])), int(np.int64(node["resp_state"]))
     both = orig == CLOSED and resp == CLOSED
     if from_orig:
         node["orig_state"] = _stepped(orig, resp, flags)
@@ -496,7 +496,7 @@ def _add(node: Rows, packet: Rows) -> bool:
 
 
 @kernel
-def _belongs(node: Rows, packet: Rows) -> bool:
+def _belongs(node: Row, packet: Row) -> bool:
     """Tell whether a packet of a known 5-tuple belongs to the flow that is kept there."""
     opens = packet["flags"] & (SYN | ACK) == SYN and packet["proto"] == _TCP
     if node["phase"] == OVER:
@@ -506,7 +506,7 @@ def _belongs(node: Rows, packet: Rows) -> bool:
 
 
 @kernel
-def _observe(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numbers, packet: Rows) -> None:
+def _observe(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Numbers, packet: Row) -> None:
     """Give a packet to its flow and tell what is to be told: at most four rows."""
     second = packet["at"] // SECOND
     ts = packet["at"]
@@ -555,7 +555,7 @@ def follow(
     nodes: Rows,
     index: Numbers,
     rows: Rows,
-    services: Rows,
+    services: Bytes,
     state: Numbers,
     packets: Rows,
     begin: int,
@@ -578,7 +578,7 @@ def follow(
 
 
 @kernel
-def pass_time(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numbers, second: int) -> bool:
+def pass_time(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Numbers, second: int) -> bool:
     """End what is due up to a second of event time; return False if the buffer of rows is full."""
     if second > state[CLOCK]:
         if not _expire(nodes, index, rows, services, state, second):
@@ -588,7 +588,7 @@ def pass_time(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Nu
 
 
 @kernel
-def finish(nodes: Rows, index: Numbers, rows: Rows, services: Rows, state: Numbers, ts: int) -> bool:
+def finish(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Numbers, ts: int) -> bool:
     """End every flow at event time `ts`; return False if the buffer of rows is full."""
     head = state[CAPACITY]
     while nodes[head]["next"] != head:

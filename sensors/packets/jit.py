@@ -5,9 +5,9 @@ Hence the rule of this package: a kernel calls only kernels of its own module.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
-import numba  # type: ignore[import-untyped]  # numba has no types
+import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -18,7 +18,7 @@ def kernel(function: F) -> F:
     Without a writable folder (a read-only image without NUMBA_CACHE_DIR) it is compiled anew at each start.
     """
     try:
-        compiled: F = numba.njit(cache=True, nogil=True)(function)
+        compiled = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder for its cache
         compiled = numba.njit(nogil=True)(function)
-    return compiled
+    return cast(F, compiled)  # called as the function is; numba's own type hides the signature
