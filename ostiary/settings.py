@@ -5,10 +5,12 @@ Unknown keys are errors, in the file and in the environment. Every problem is to
 Each field's documentation is its metadata `doc`, and a page in docs/settings/.
 """
 
+import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
@@ -223,6 +225,13 @@ def _line_of(text: str, path: tuple[str, ...]) -> int:
 def _key(text: str) -> tuple[str, ...]:
     """Return a dotted TOML key's parts; only used to point at a line, so quoting is taken lightly."""
     return tuple(part.strip().strip("\"'") for part in text.strip().split("."))
+
+
+def settings_digest(settings: Settings) -> str:
+    """Return the SHA-256 of the settings in force, without where they are stored."""
+    document = asdict(settings)
+    document.pop("state_dir")
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def type_text(section: str, name: str) -> str:

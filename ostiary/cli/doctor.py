@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import click
 
 from ostiary.cli.options import common, read_settings
+from ostiary.privileges import capabilities
 from ostiary.settings import Settings
 
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
@@ -93,17 +93,8 @@ def _state(settings: Settings) -> Check:
     )  # fmt: skip
 
 
-def effective_capabilities() -> int:
-    """Return the bit set of this process's effective capabilities (proc(5), CapEff); 0 where there is no procfs."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
-    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
-
-
 def _capability(name: str, bit: int, cost: str) -> Check:
-    held = bool(effective_capabilities() >> bit & 1)
+    held = bool(capabilities() >> bit & 1)
     return _check(name, held, False, "held" if held else "not held", cost)
 
 

@@ -1,0 +1,91 @@
+"""`ostiary explain`: say why an entity carries its risk."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from ostiary.cli.names import candidates, not_found, reveal, reveal_option, spoken
+from ostiary.cli.options import common, read_settings
+from ostiary.settings import Settings
+from ostiary.store.reader import Reader
+from ostiary.store.records import DecisionRecord, EntityRecord
+
+EVIDENCE_SHOWN = 12
+PSEUDONYM = re.compile(r"\b[a-z]+-[a-z2-7]{20}\b")
+
+
+@click.command()
+@click.argument("entity")
+@reveal_option
+@common
+def command(entity: str, purpose: str | None, config: str | None, state: str | None, as_json: bool) -> int:
+    """Say why ENTITY carries its risk: reasons in words, their shares, the evidence and what was decided on it.
+
+    ENTITY is an address, a host name, a user name or a pseudonym. Others in the evidence are shown as pseudonyms unless
+    --reveal gives a purpose.
+
+    \b
+    Examples:
+      ostiary explain 203.0.113.9
+      ostiary explain root --json
+    """
+    settings = read_settings(config, state)
+    record, decisions = _look_up(settings, entity)
+    names = {record.pseudonym: entity}
+    if purpose is not None:
+        texts = [record.text for record in decisions]
+        names |= reveal(settings, _pseudonyms_in([record.pseudonym, *texts, *record.texts]), purpose)
+    if as_json:
+        evidence = [{key: value for key, value in asdict(item).items() if key != "document"} for item in decisions]
+        click.echo(json.dumps({**asdict(record), "name": names[record.pseudonym], "decisions": evidence}))
+    else:
+        _show(record, decisions, names)
+    return 0
+
+
+def _look_up(settings: Settings, text: str) -> tuple[EntityRecord, Sequence[DecisionRecord]]:
+    from ostiary.state import STORE, existing
+
+    with Reader.open(existing(settings) / STORE) as reader:
+        for pseudonym in candidates(settings, text):
+            found = reader.entity(pseudonym)
+            if found is not None:
+                decisions = reader.decisions(entity=pseudonym, run_id=found.run_id, limit=1000).items
+                return found, decisions
+    raise not_found(text)
+
+
+def _pseudonyms_in(texts: Sequence[str]) -> set[str]:
+    return {match for text in texts for match in PSEUDONYM.findall(text)}
+
+
+def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict[str, str]) -> None:
+    from rich.text import Text
+
+    from ostiary.cli.table import LEVEL_STYLES, bar, console, instant, table
+
+    out = console()
+    level = Text(record.level, LEVEL_STYLES.get(record.level, ""))
+    out.print(
+        Text.assemble((names[record.pseudonym], "bold"), f"  risk {record.risk:.2f} ", level, f", {record.verdict}")
+    )
+    worst = f"at its worst {instant(record.ts)} UTC"
+    out.print(f"{worst}; confidence {record.confidence:.2f}; halves in {record.half_life_s:.0f} s")
+    out.print()
+    shares = table("share", "", "reason", "in words", title=f"What the risk of {record.risk:.2f} is made of")
+    for reason, text in zip(record.reasons, record.texts, strict=False):
+        share = record.contributions.get(reason, 0.0)
+        shares.add_row(f"{share:.2f}", bar(share), reason, spoken(text, names))
+    out.print(shares)
+    out.print()
+    evidence = table("at (UTC)", "where", "evidence", "technique", "decided", "because", title="Evidence, newest first")
+    for item in decisions[:EVIDENCE_SHOWN]:
+        because = item.reasons[0][1] if item.reasons else ""
+        where = f"{item.source}:{item.seq}"
+        evidence.add_row(instant(item.ts), where, spoken(item.text, names), item.technique, item.verdict, because)
+    out.print(evidence)
+    if len(decisions) > EVIDENCE_SHOWN:
+        out.print(f"and {len(decisions) - EVIDENCE_SHOWN} more: `ostiary decisions --entity {names[record.pseudonym]}`")

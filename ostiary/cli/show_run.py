@@ -1,0 +1,113 @@
+"""What a person sees at the end of a run: who is risky and why, what was decided, what would have been done."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from compliance.values import Verification
+from ostiary.cli.table import LEVEL_STYLES, VERDICT_STYLES, console, instant, table
+from ostiary.judge import SourceReport
+from ostiary.running import RunResult
+from ostiary.summary import Line
+from response.values import Action, ActionState
+
+ENTITIES_SHOWN = 20
+
+
+def show(result: RunResult, verification: Verification, report: str) -> None:
+    """Print the end of a run."""
+    out = console()
+    _sources(out, result.sources)
+    lines = result.summary.lines()
+    _entities(out, lines)
+    _decisions(out, result)
+    _actions(out, lines)
+    _places(out, result, verification, report)
+    _next(out, lines)
+
+
+def _sources(out: Console, sources: Sequence[SourceReport]) -> None:
+    shown = table(
+        "source", "format", "read", "observations", "malformed", "ignored", "dropped", "late", title="What was read"
+    )
+    for source in sources:
+        counters = source.counters
+        numbers = (counters.read, counters.rows, counters.malformed, counters.ignored, counters.dropped, counters.late)
+        shown.add_row(source.name, source.format, *(f"{number:,}" for number in numbers))
+    out.print(shown)
+    for source in sources:
+        for fault in source.counters.faults[:3]:
+            out.print(f"  {source.name}, byte {fault.offset:,}: {fault.text} [{fault.code}]", style="dim")
+
+
+def _entities(out: Console, lines: Sequence[Line]) -> None:
+    out.print()
+    if not lines:
+        out.print("No entity gave a reason to trust it less.")
+        return
+    shown = table("entity", "risk", "level", "why", "decided", "because", title="Entities by risk, each at its worst")
+    for line in lines[:ENTITIES_SHOWN]:
+        assessment, decision = line.assessment, line.decision
+        shown.add_row(
+            line.entity.id,
+            f"{assessment.risk:.2f}",
+            Text(assessment.level.value, LEVEL_STYLES[assessment.level.value]),
+            "; ".join(words.say() for words in assessment.texts[:2]),
+            Text(decision.verdict.value, VERDICT_STYLES[decision.verdict.value]),
+            decision.reasons[0].text if decision.reasons else "",
+        )
+    out.print(shown)
+    if len(lines) > ENTITIES_SHOWN:
+        out.print(f"and {len(lines) - ENTITIES_SHOWN} more: `ostiary entities` lists all", style="dim")
+
+
+def _decisions(out: Console, result: RunResult) -> None:
+    summary, counts = result.summary, result.counts
+    verdicts = ", ".join(f"{number:,} {name}" for name, number in sorted(summary.verdicts.items()))
+    out.print()
+    out.print(
+        f"{sum(summary.verdicts.values()):,} decisions on evidence ({verdicts or 'none'}); "
+        f"{counts.get('entities', 0):,} entities and {counts.get('connections', 0):,} connections seen, "
+        f"all others allowed. {result.seconds:.1f} s."
+    )
+
+
+def _actions(out: Console, lines: Sequence[Line]) -> None:
+    actions = [(line, line.action) for line in lines if line.action is not None]
+    out.print()
+    if not actions:
+        out.print("No action would have been taken.")
+        return
+    out.print("Actions that enforcement would have taken (nothing was done: the mode is observe)", style="bold")
+    for line, action in actions[:ENTITIES_SHOWN]:
+        out.print(f"  {instant(action.ts)}  {_action(line, action)}")
+    if len(actions) > ENTITIES_SHOWN:
+        out.print(f"  and {len(actions) - ENTITIES_SHOWN} more: `ostiary actions` lists all", style="dim")
+
+
+def _action(line: Line, action: Action) -> str:
+    if action.state is ActionState.REFUSED:
+        return f"not {line.entity.id}: {action.reason}"
+    return f"cut off {line.entity.id} by {action.actuator} for {action.lease_s:.0f} s; {action.impact}"
+
+
+def _places(out: Console, result: RunResult, verification: Verification, report: str) -> None:
+    out.print()
+    if verification.ok:
+        out.print(f"Audit log  {result.state / 'audit'}: {verification.size:,} entries, verified", style="green")
+    else:
+        out.print(f"Audit log  {result.state / 'audit'} DOES NOT VERIFY: see `ostiary audit verify`", style="bold red")
+    out.print(f"Report     {report}")
+    for name, reason in result.failed:
+        out.print(f"Not judged {name}: {reason}", style="red")
+
+
+def _next(out: Console, lines: Sequence[Line]) -> None:
+    example = lines[0].entity.id if lines else "203.0.113.9"
+    out.print()
+    out.print("What to type next", style="bold")
+    out.print(f"  ostiary explain {example}        why it carries its risk")
+    out.print("  ostiary decisions --verdict deny     what was decided, and on what evidence")
+    out.print("  ostiary audit verify                 check the log; a tool that isn't ours can, too")
+    out.print("  ostiary up --config ostiary.toml     run it as a service beside a gateway")

@@ -1,0 +1,100 @@
+"""Judge inputs: open them, merge them in event time, and carry every batch through the engine.
+
+Two ways: all inputs as one world (`judge`), or each input as a world of its own (`judge_isolated`), spread over the
+cores, with a fresh engine each. Both give outcomes in event order.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ostiary.engine import Engine, Outcome, policy_engine
+from ostiary.settings import Settings
+from policy.decide import Decider
+from response.guards import NeverList
+from response.ports import AuditSink
+from response.responder import Responder
+from response.values import Action, ActionState
+from risk.engine import RiskEngine
+from sensors.merge import merge
+from sensors.registry import Input, open_source
+from sensors.values import Counters, Source, never
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one batch of inputs."""
+
+    outcomes: Sequence[Outcome]
+    sources: Sequence["SourceReport"]
+    counts: Mapping[str, int]
+    """The risk core's own counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What became of one input's bytes."""
+
+    name: str
+    format: str
+    counters: Counters
+
+
+class DeferredSink:
+    """The audit sink of a worker: it only proposes, and each proposal travels in its outcome to the process that asked,
+    which records it before anybody sees it."""
+
+    def record(self, action: Action) -> None:
+        if action.state is ActionState.ACTIVE:
+            raise AssertionError("a worker takes no action")
+
+
+def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink) -> Engine:
+    """Return an engine that observes: it proposes actions and takes none."""
+    responder = Responder(settings.response, None, never_list, sink)
+    return Engine(RiskEngine(settings.risk), Decider(policy_engine(settings)), responder)
+
+
+def open_inputs(paths: Sequence[str], format_name: str, settings: Settings, now_ns: int) -> list[Source]:
+    """Open every input; raise `SensorError` for the first that cannot be opened or recognised."""
+    return [open_source(Input(Path(path), path, settings.sensors, now_ns), format_name) for path in paths]
+
+
+def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = never) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of each merged batch of all sources, in event order."""
+    names = [source.name for source in sources]
+    for batch in merge(names, [source.batches(stop) for source in sources]):
+        yield engine.act(engine.decide(batch))
+
+
+def _judge_one(path: str, format_name: str, settings: Settings, never_list: NeverList, now_ns: int) -> Judged:
+    engine = make_engine(settings, never_list, DeferredSink())
+    (source,) = sources = open_inputs([path], format_name, settings, now_ns)
+    outcomes = [outcome for found in judge(engine, sources) for outcome in found]
+    return Judged(outcomes, [SourceReport(source.name, source.format, source.counters)], engine.risk.counts())
+
+
+def judge_isolated(
+    paths: Sequence[str], format_name: str, settings: Settings, never_list: NeverList, now_ns: int
+) -> Iterator[Judged | Exception]:
+    """Judge each input as a world of its own, over all cores; yield in the order of `paths`.
+
+    An input that cannot be opened or recognised gives its error in its place, so that one bad file among hundreds
+    doesn't end the work.
+    """
+    workers = min(len(paths), os.cpu_count() or 1)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ostiary.judge", "sensors.formats.capture"])
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(_judge_one, path, format_name, settings, never_list, now_ns) for path in paths]
+        for future in futures:
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, Exception) and hasattr(error, "code"):
+                yield error
+            else:
+                raise error

@@ -1,0 +1,196 @@
+"""Write down what came of a run: first in the audit log, then in the store; nothing personal in plain text.
+
+Entities become pseudonyms of the vault in the store and commitments in the audit log; other pieces of sentences are
+masked. A decision's record is bound by an HMAC under the subject's own opening: whoever may reveal the subject can show
+that this is what was decided; once the opening is destroyed nobody can test a guess against it (a bare digest of an
+address falls in hours).
+"""
+
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from compliance.privacy.text import mask
+from compliance.values import AuditEntry
+from ostiary.engine import Outcome
+from ostiary.settings import Settings, settings_digest
+from ostiary.state import State
+from ostiary.store import ActionRecord, DecisionRecord, EntityRecord, RunRecord
+from ostiary.summary import Line
+from policy.decide import canonical, decision_record
+from policy.values import Decision
+from response.values import Action
+from risk.values import Words
+from sensors.values import Entity
+
+CACHED = 65536
+WHO = "ostiary"
+
+
+class Recorder:
+    """Records one run. It is the audit sink of the response layer, too."""
+
+    def __init__(self, state: State, settings: Settings, clock: Callable[[], int] = time.time_ns) -> None:
+        self._state, self._settings, self._clock = state, settings, clock
+        self._mask = lru_cache(CACHED)(mask)
+        self._opening = lru_cache(CACHED)(state.vault.opening)
+        self._run = RunRecord("", 0, "run")
+
+    def begin(self, run: RunRecord) -> None:
+        """Open a run; every later record belongs to it."""
+        self._run = run
+        self._append([self._entry(f"{run.kind}.started", "began to judge", self._revisions())])
+        self._state.store.begin_run(run)
+
+    def record(self, action: Action) -> None:
+        """Write an action's new state durably (`response.ports.AuditSink`)."""
+        self._append([self._action_entry(action)])
+        self._state.store.put_actions([self.action(action)])
+
+    def outcomes(self, outcomes: Sequence[Outcome], actions_too: bool = False) -> None:
+        """Write decisions, and the actions that a worker proposed: one durable append for all of them."""
+        if not outcomes:
+            return
+        actions = [outcome.action for outcome in outcomes if outcome.action] if actions_too else []
+        decisions = [self._decision(outcome) for outcome in outcomes]
+        entries = [
+            self._decision_entry(record, outcome.entity) for record, outcome in zip(decisions, outcomes, strict=True)
+        ]
+        self._append(entries + [self._action_entry(action) for action in actions])
+        self._state.store.put_decisions(decisions)
+        self._state.store.put_actions([self.action(action) for action in actions])
+
+    def decisions(self, decisions: Sequence[Decision]) -> None:
+        """Write decisions that a gate made on requests."""
+        records = [self._record(decision) for decision in decisions]
+        pairs = zip(records, decisions, strict=True)
+        self._append([self._decision_entry(record, decision.entity) for record, decision in pairs])
+        self._state.store.put_decisions(records)
+
+    def activated(self, settings: Settings, policy_revision: str) -> None:
+        """Write that other settings are in force from now on."""
+        self._settings = settings
+        facts = {"run": self._run.id, "settings": settings_digest(settings), "policy": policy_revision}
+        self._append([self._entry("activation", "took new settings into force", facts)])
+
+    def asked(self, kind: str, actor: str, facts: Mapping[str, Any], why: str = "") -> None:
+        """Write that somebody asked for something, before it is done."""
+        self._append([replace(self._entry(kind, "asked for", facts, why=why), who=actor)])
+
+    def entities(self, lines: Iterable[Line]) -> None:
+        """Write the newest assessments of entities."""
+        self._state.store.put_entities([self._entity(line) for line in lines])
+
+    def finish(self, lines: Iterable[Line], sources: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> None:
+        """Write the entities at their worst and close the run."""
+        self.entities(lines)
+        facts = {"sources": [_without_name(source) for source in sources], "counts": dict(counts)}
+        self._append([self._entry(f"{self._run.kind}.finished", "finished judging", facts)])
+        self._state.store.finish_run(self._run.id, self._clock(), tuple(sources))
+
+    def name(self, entity: Entity) -> str:
+        """Return the pseudonym of an entity."""
+        return self._state.vault.seal(entity)
+
+    def words(self, words: Words) -> str:
+        """Return a sentence with pseudonyms for entities and masks for personal data in its other pieces."""
+        masked = tuple(self._mask(piece) if isinstance(piece, str) else piece for piece in words.pieces)
+        return Words(masked).say(self.name)
+
+    def _subject(self, entity: Entity) -> str:
+        """Return the name of an entity in the audit log: nobody can link it once the subject is erased."""
+        return self._state.vault.commitment(entity)
+
+    def _append(self, entries: Sequence[AuditEntry]) -> None:
+        self._state.vault.flush()  # what the log refers to is durable before the log
+        self._state.audit.append(entries)
+
+    def _revisions(self) -> dict[str, str]:
+        run = self._run
+        return {
+            "run": run.id,
+            "settings": run.settings_digest,
+            "policy": run.policy_revision,
+            "model": run.model_revision,
+        }
+
+    def _entry(self, kind: str, what: str, facts: Mapping[str, Any], subject: str = "", why: str = "") -> AuditEntry:
+        compliance = self._settings.compliance
+        return AuditEntry(
+            kind=kind, who=WHO, what=what, why=why, ts=self._clock(), subject=subject,
+            purpose=compliance.purpose, legal_basis=compliance.legal_basis, facts=facts,
+        )  # fmt: skip
+
+    def _decision(self, outcome: Outcome) -> DecisionRecord:
+        evidence = outcome.finding.evidence
+        return replace(
+            self._record(outcome.decision), reason=evidence.reason, text=self.words(evidence.text),
+            technique=evidence.technique, source=evidence.source, seq=evidence.seq,
+        )  # fmt: skip
+
+    def _record(self, decision: Decision) -> DecisionRecord:
+        pseudonym = self.name(decision.entity)
+        record = canonical(decision_record(decision))
+        commitment = hmac.digest(self._opening(pseudonym), b"decision\0" + record, "sha256").hex()
+        return DecisionRecord(
+            id=commitment[:32], run_id=self._run.id, ts=decision.ts, pseudonym=pseudonym,
+            verdict=decision.verdict.value, reasons=tuple((reason.code, reason.text) for reason in decision.reasons),
+            obligations=decision.obligations, ttl_s=decision.ttl_s, policy_revision=decision.policy_revision,
+            model_revision=decision.model_revision, input_digest=commitment,
+            document=_pseudonymised(decision, pseudonym),
+        )  # fmt: skip
+
+    def _decision_entry(self, record: DecisionRecord, entity: Entity) -> AuditEntry:
+        facts = {
+            "decision": record.id, "verdict": record.verdict, "event_ts": str(record.ts), "evidence": record.reason,
+            "reasons": [code for code, _ in record.reasons], "policy": record.policy_revision,
+            "model": record.model_revision, "commitment": record.input_digest,
+        }  # fmt: skip
+        return self._entry("decision", "decided on an entity", facts, self._subject(entity), record.reason)
+
+    def action(self, action: Action) -> ActionRecord:
+        """Return an action as the store keeps it."""
+        pseudonym = self.name(action.target)
+        plain = action.target.id
+        return ActionRecord(
+            id=action.id, run_id=self._run.id, decision_id=action.decision_id, actuator=action.actuator,
+            pseudonym=pseudonym, ts=action.ts, lease_s=action.lease_s, state=action.state.value,
+            reason=action.reason.replace(plain, pseudonym), impact=action.impact.replace(plain, pseudonym),
+            undo=action.undo.replace(plain, pseudonym),
+        )  # fmt: skip
+
+    def _action_entry(self, action: Action) -> AuditEntry:
+        record = self.action(action)
+        facts = {
+            "action": record.id, "state": record.state, "actuator": record.actuator, "lease_s": record.lease_s,
+            "event_ts": str(record.ts), "impact": record.impact,
+        }  # fmt: skip
+        return self._entry(
+            f"action.{record.state}", "cut an entity off", facts, self._subject(action.target), record.reason
+        )
+
+    def _entity(self, line: Line) -> EntityRecord:
+        assessment = line.assessment
+        return EntityRecord(
+            run_id=self._run.id, pseudonym=self.name(line.entity), kind=line.entity.kind.value, ts=assessment.ts,
+            risk=assessment.risk, level=assessment.level.value, confidence=assessment.confidence,
+            half_life_s=assessment.half_life_s, reasons=assessment.reasons,
+            texts=tuple(self.words(text) for text in assessment.texts), contributions=dict(assessment.contributions),
+            verdict=line.decision.verdict.value,
+        )  # fmt: skip
+
+
+def _pseudonymised(decision: Decision, pseudonym: str) -> Mapping[str, Any]:
+    """Return the input document with the subject's name replaced wherever it stands as a value."""
+    plain = json.dumps(decision.entity.id)
+    document: Mapping[str, Any] = json.loads(json.dumps(decision.document).replace(plain, json.dumps(pseudonym)))
+    return document
+
+
+def _without_name(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a source's report without its name: a path may tell who somebody is."""
+    return {key: value for key, value in source.items() if key != "name"}

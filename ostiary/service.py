@@ -1,0 +1,185 @@
+"""`ostiary up`: sensors, risk, gateway endpoint and API in one process.
+
+    sensor threads ──batches──> engine thread ──assessments──> board <──asks── gate (event loop) <── gateways
+                                     │  ^
+                    audit log, store ┘  └── commands: decisions of the gate to record, undo, reveal, new settings
+
+Guarantees: only the engine thread writes to the state directory; SIGTERM ends everything in order (what is queued is
+still judged and recorded, leases stay with the kernel); SIGHUP reads the settings again, keeps the old ones where the
+new are wrong, and says what needs a restart; a part that fails ends the service with its error, rather than leaving
+half of it running. Once the sources are open the process holds no capability: an enforcer process of its own acts.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ostiary.api.app import create_app
+from ostiary.api.errors import RefusedError
+from ostiary.api.server import Tls, serve
+from ostiary.api.tokens import Tokens
+from ostiary.board import RiskBoard
+from ostiary.enforcing import Enforcement
+from ostiary.engine import policy_engine
+from ostiary.errors import OstiaryError
+from ostiary.gate import Gate
+from ostiary.privileges import drop_capabilities
+from ostiary.settings import Settings
+from ostiary.state import AUDIT, FIRST_TOKEN, STORE, TOKENS
+from ostiary.store import ActionRecord, Reader
+from ostiary.worker import EngineWorker
+from policy.decide import Decider
+from sensors.registry import Input, open_source
+from sensors.values import Source
+
+RELOADABLE = ("policy", "response", "gate")
+READY_S = 120.0
+
+
+def say(text: str) -> None:
+    """Tell the operator one line on standard error, where a service manager collects it."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{now} {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the service's log
+
+
+def open_live(settings: Settings) -> list[Source]:
+    """Open every configured interface and log; raise `SensorError`."""
+    from sensors.packets.live import LiveSource
+
+    now = time.time_ns()
+    interfaces: list[Source] = [LiveSource(name, settings.sensors) for name in settings.sensors.interfaces]
+    logs = [open_source(Input(Path(name), name, settings.sensors, now, follow=True)) for name in settings.sensors.logs]
+    return interfaces + logs
+
+
+class Service:
+    """The running service."""
+
+    def __init__(self, settings: Settings, config: Path | None, read_again: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._config = config
+        self._read_again = read_again
+        self._gate: Gate | None = None
+        self._worker: EngineWorker | None = None
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT and return 0; raise the typed error of a part that fails."""
+        with Enforcement.start(self._settings, self._config) as enforcement:
+            sources = open_live(self._settings)
+            drop_capabilities()
+            worker = self._worker = EngineWorker(self._settings, sources, enforcement.actuator)
+            worker.start()
+            try:
+                board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
+                await self._serve(worker, board, sources)
+            finally:
+                worker.stop()
+                await asyncio.to_thread(worker.join, 30)
+        say("stopped")
+        return 0
+
+    async def _serve(self, worker: EngineWorker, board: RiskBoard, sources: list[Source]) -> None:
+        stop, ready = asyncio.Event(), (asyncio.Event(), asyncio.Event())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(worker, board)))
+        path = self._settings.state_path()
+        api, gate = self._settings.api, self._settings.gate
+        tls = Tls(Path(api.tls_certificate), Path(api.tls_key)) if api.tls_certificate else None
+        self._gate = self._make_gate(worker, board, self._settings)
+        with Reader.open(path / STORE) as store:
+            app = create_app(
+                store, self._tokens(path), lambda: self._health(worker), checkpoint=lambda: _checkpoint(path),
+                undo=lambda action, actor: _undo(worker, action, actor),
+                reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
+            )  # fmt: skip
+            serving = [
+                asyncio.create_task(serve(app, api.listen, tls, ready=ready[0], stop=stop)),
+                asyncio.create_task(serve(self._answer, gate.listen, ready=ready[1], stop=stop)),
+            ]
+            parts: list[asyncio.Future[Any]] = [*serving, asyncio.ensure_future(asyncio.wrap_future(worker.failed))]
+            started = asyncio.gather(*(event.wait() for event in ready))
+            await asyncio.wait([*parts, started], return_when=asyncio.FIRST_COMPLETED)
+            if started.done():
+                self._say_ready(sources)
+                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            started.cancel()
+            for part in parts:
+                if part.done() and part.exception() is not None:
+                    await asyncio.wait(serving)
+                    part.result()
+            await asyncio.wait(serving)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:  # ASGI's own messages are untyped
+        """Let the gate of the settings in force answer."""
+        assert self._gate is not None
+        await self._gate(scope, receive, send)
+
+    def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
+        return Gate(
+            lambda: Decider(policy_engine(settings)), board.assess, time.time_ns,
+            lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
+        )  # fmt: skip
+
+    async def _reload(self, worker: EngineWorker, board: RiskBoard) -> None:
+        try:
+            new = self._read_again()
+            await asyncio.wrap_future(worker.call(lambda context: context.replace_settings(new)))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
+            say(f"SIGHUP: the old settings stay in force: {error}")
+            return
+        self._gate = self._make_gate(worker, board, new)
+        old, self._settings = self._settings, new
+        waiting = [
+            name for name in Settings.__dataclass_fields__
+            if name not in RELOADABLE and getattr(old, name) != getattr(new, name)
+        ]  # fmt: skip
+        later = f"; a restart is needed for: {', '.join(waiting)}" if waiting else ""
+        say(f"SIGHUP: new settings are in force (gate: {new.gate.mode}, response: {new.response.mode}){later}")
+
+    def _tokens(self, path: Path) -> Tokens:
+        tokens = Tokens(path / TOKENS)
+        if tokens.create_first(path / FIRST_TOKEN, time.time_ns()):
+            say(f"the first token of the API, with all roles, is in {path / FIRST_TOKEN}: move it to a safe place")
+        return tokens
+
+    def _say_ready(self, sources: list[Source]) -> None:
+        names = ", ".join(f"{source.name} ({source.format})" for source in sources) or "no sensor"
+        settings = self._settings
+        say(
+            f"ready: watching {names}; gate on {settings.gate.listen} ({settings.gate.mode}); API on "
+            f"{settings.api.listen}; response: {settings.response.mode}"
+        )
+
+    def _health(self, worker: EngineWorker) -> dict[str, Any]:
+        counters = self._gate.counters if self._gate else None
+        return {
+            "status": "ok" if worker.is_alive() else "the engine has stopped",
+            "questions": counters.questions if counters else 0,
+            "undecided": sum(counters.undecided.values()) if counters else 0,
+            "mode": {"gate": self._settings.gate.mode, "response": self._settings.response.mode},
+        }
+
+
+def _checkpoint(path: Path) -> str | None:
+    try:
+        return (path / AUDIT / "checkpoint").read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _undo(worker: EngineWorker, action_id: str, actor: str) -> ActionRecord | None:
+    return worker.call(lambda context: context.undo(action_id, actor)).result(timeout=10)
+
+
+def _reveal(worker: EngineWorker, pseudonym: str, purpose: str, actor: str) -> str | None:
+    try:
+        return worker.call(lambda context: context.reveal(pseudonym, purpose, actor)).result(timeout=10)
+    except OstiaryError as error:
+        raise RefusedError(str(error)) from error
