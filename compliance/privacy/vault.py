@@ -1,6 +1,6 @@
 """The vault: the one place where it is written down who stands behind a pseudonym.
 
-Guarantees: an SQLite file of mode 0600 in which each subject is sealed under a key of its own (AES-256-GCM, bound to the
+Guarantees: an SQLite file of mode 0600; each subject is sealed under a key of its own (AES-256-GCM, bound to the
 pseudonym), and that key under one derived from the root key. `erase` destroys the subject's key, opening and ciphertext
 and overwrites their place in the file before it returns; commitments in the audit log then tell nothing to anybody.
 What was sealed since the last `flush` (or the last 256 subjects) may be lost with the machine: flush before you append

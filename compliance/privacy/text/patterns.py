@@ -13,7 +13,8 @@ TAG = re.compile(r"<(?:EMAIL|MAC|IP|USER|PHONE|CREDIT_CARD|IBAN|SSN|CUT|WITHHELD
 
 MAX_PASSES = 8
 
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
+# Where the host is a mere number (user@1000, class@line) it is no address of anybody.
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}@(?=[\w-]{0,63}(?:[^\W\d]|\.\w))[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 
 # Six octets or more: firewall logs write both addresses and the protocol in one go.
 _MAC = re.compile(
@@ -28,8 +29,13 @@ _IP6 = re.compile(
     rf"(?<!\w)(?:{_GROUP}(?::{_GROUP}){{0,6}}::(?:{_TAIL})?|::{_TAIL}|(?:{_GROUP}:){{6}}(?:{_QUAD}|{_GROUP}:{_GROUP}))(?!\w)"
     r"|(?:[0-9A-Fa-f]\.){8,32}ip6\.arpa"
 )
-# A port may follow after a fifth dot, as tcpdump writes it.
-_IP4 = re.compile(rf"(?<!\d){_QUAD}(?!\d)")
+# A port may follow after a fifth dot, as tcpdump writes it. Names of hosts often spell their address with dashes.
+_DASHED = r"\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}"
+_IP4 = re.compile(
+    rf"(?<!\d){_QUAD}(?!\d)"
+    rf"|(?:(?<=[A-Za-z])|(?<=[A-Za-z]-)|(?<=ec2-)){_DASHED}(?![\d-])"
+    rf"|(?<!\d)(?<!\d-){_DASHED}(?=\.[A-Za-z])"
+)
 
 
 def redact(text: str) -> str:
@@ -44,7 +50,7 @@ def _redact_once(text: str) -> str:
         text = _MAC.sub("<MAC>", text)
     if ":" in text or "ip6.arpa" in text.lower():
         text = _IP6.sub("<IP>", text)
-    if "." in text:
+    if "." in text or "-" in text:
         text = _IP4.sub("<IP>", text)
     return text
 
