@@ -105,7 +105,7 @@ def _checked(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of an engine's answer; raise `AnswerError` where it is not a decision."""
     verdict, reasons = answer.get("verdict"), answer.get("reasons")
     obligations, ttl_s = answer.get("obligations"), answer.get("ttl_s")
-    if verdict not in _VERDICTS:
+    if not isinstance(verdict, str) or verdict not in _VERDICTS:
         raise AnswerError("the answer has no known verdict")
     if not isinstance(reasons, list) or len(reasons) > MAX_REASONS or not all(map(_is_reason, reasons)):
         raise AnswerError("the answer's reasons are not a short list of codes and texts")

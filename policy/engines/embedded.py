@@ -49,10 +49,14 @@ class EmbeddedEngine:
         except (TypeError, ValueError, RecursionError) as error:
             raise EvaluationError(f"the input is not JSON: {error}") from error
         try:
-            answer = json.loads(_guarded(lambda: self._run(question), EvaluationError))
+            text = _guarded(lambda: self._run(question), EvaluationError)
         except EvaluationError:
             self._machine = self._fresh_machine()  # nothing of a failed evaluation reaches the next one
             raise
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise EvaluationError(f"{ENTRYPOINT} is not JSON: {error}") from error
         if answer == _UNDEFINED:
             raise EvaluationError(f"{ENTRYPOINT} is undefined")
         if not isinstance(answer, dict):

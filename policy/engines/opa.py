@@ -51,7 +51,7 @@ class OpaEngine:
         self._client.close_connection()
 
     def _ask(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._call(self._client.query_rule, dict(document), _PACKAGE, _RULE, {"provenance": "true"})
+        return self._call(self._client.query_rule, document, _PACKAGE, _RULE, {"provenance": "true"})
 
     def _compare_modules(self, bundle: Bundle) -> None:
         listing = _called(self._client.get_policies_list)
@@ -77,11 +77,11 @@ def _client(url: str, timeout_s: float) -> Any:  # opa_client has no types
         from opa_client import OpaClient  # type: ignore[import-untyped]
     except ImportError as error:
         raise EngineUnavailableError("opa-python-client is not installed: pip install 'ostiary[run]'") from error
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or 8181
     except ValueError as error:
-        raise EngineUnavailableError(f"{url} names no port") from error
+        raise EngineUnavailableError(f"{url} is not an address: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise EngineUnavailableError(f"{url} is not the http or https address of an OPA server")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -98,11 +98,11 @@ def _called(call: Callable[..., Any], *arguments: Any) -> Any:  # whatever JSON 
     except (HTTPError, PolicyNotFoundError) as error:
         raise EvaluationError(f"OPA refused: {error}") from error
     except InvalidJSONError as error:
-        raise AnswerError(f"OPA's answer is not JSON: {error}") from error
+        raise AnswerError(f"question or answer is not JSON: {error}") from error
     except RequestException as error:
         raise EngineUnavailableError(f"no answer from OPA: {error}") from error
     except Exception as error:  # the client takes the form of answers for granted
-        raise AnswerError(f"OPA's answer makes no sense: {error!r}") from error
+        raise AnswerError(f"question or answer makes no sense: {error!r}") from error
 
 
 def _object(value: Any) -> Mapping[str, Any]:

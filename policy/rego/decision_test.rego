@@ -73,7 +73,13 @@ test_unknown_verdict_in_the_data_is_deny if {
 }
 
 test_obligations_and_time_to_live if {
-	answer := data.ostiary.decision with input as of_risk(0.5)
-	answer.obligations.rate_bytes_per_s == data.ostiary.config.obligations.throttle.rate_bytes_per_s
-	answer.ttl_s == data.ostiary.config.ttl_s.throttle
+	found := data.ostiary.decision with input as of_risk(0.5)
+	found.obligations.rate_bytes_per_s == data.ostiary.config.obligations.throttle.rate_bytes_per_s
+	found.ttl_s == data.ostiary.config.ttl_s.throttle
+}
+
+test_without_its_data_the_policy_denies if {
+	found := data.ostiary.decision with input as question with data.ostiary.config as {}
+	found.verdict == "deny"
+	[reason.code | some reason in found.reasons] == ["policy.undefined"]
 }

@@ -27,6 +27,10 @@ with_subject(base, subject) := object.union(base, {"subject": subject})
 # The question with its risk known to be missing.
 missing := object.union(object.remove(question, {"risk"}), {"risk": {"state": "missing"}})
 
-verdict(asked) := data.ostiary.decision.verdict with input as asked
+answer(asked) := found if {
+	found := data.ostiary.decision with input as asked
+}
 
-codes(asked) := [reason.code | some reason in data.ostiary.decision.reasons] with input as asked
+verdict(asked) := answer(asked).verdict
+
+codes(asked) := [reason.code | some reason in answer(asked).reasons]

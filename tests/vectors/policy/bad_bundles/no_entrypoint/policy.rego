@@ -1,0 +1,3 @@
+package ostiary
+
+verdict := "allow"

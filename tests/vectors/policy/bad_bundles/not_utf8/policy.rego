@@ -1,0 +1,4 @@
+package ostiary
+
+# ÿþ
+decision := {}

@@ -1,0 +1,3 @@
+package ostiary
+
+decision := graphql.parse(input.query, "")
