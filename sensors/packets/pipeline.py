@@ -10,6 +10,7 @@ import numpy as np
 
 from sensors.packets import decode
 from sensors.packets.columns import FAULT, FAULT_TEXTS, IGNORED, MALFORMED, PACKET, Bytes
+from sensors.packets.payloads import Payloads, Texts
 from sensors.packets.table import FlowTable
 from sensors.settings import SensorSettings
 from sensors.values import MAX_FAULTS_KEPT, Batch, Counters, Fault, Kind, Rows
@@ -46,6 +47,7 @@ class Pipeline:
         self._name = name
         self._counters = counters
         self._table = FlowTable(settings, seed)
+        self._payloads = Payloads(CHUNK)
         self._fragments = np.zeros(decode.FRAGMENTS, decode.FRAGMENT)
         self._state = np.zeros(decode.STATE_SIZE, np.int64)
 
@@ -59,29 +61,37 @@ class Pipeline:
         packets = self.packets
         late = int(self._state[decode.LATE])
         decode.decode(data, packets, count, self._state, self._fragments, self.log.faults, self.log.noted)
-        status = packets["status"][:count]
-        ignored = int(np.count_nonzero(status == IGNORED))
-        malformed = int(np.count_nonzero(status == MALFORMED))
-        self.log.drain(self._counters)
-        self._counters.read += count
-        self._counters.ignored += ignored
-        self._counters.parsed += count - ignored - malformed
-        self._counters.late += int(self._state[decode.LATE]) - late
-        self._counters.bytes += int(packets["captured"][:count].sum(dtype=np.int64))
-        return self._batch(self._table.follow(packets, count))
+        texts = Texts()
+        tables = {
+            Kind.FLOW: self._table.follow(packets, count),
+            Kind.HTTP: self._payloads.requests(data, packets, count, texts),
+            Kind.DNS: self._payloads.questions(data, packets, count, texts, self.log.faults, self.log.noted),
+        }
+        self._count(packets[:count], int(self._state[decode.LATE]) - late)
+        return self._batch(tables, texts)
 
     def pass_time(self, ts: int) -> Batch:
         """Return what ends when event time goes on to `ts` (ns) without a packet."""
         self._state[decode.CLOCK] = max(self.clock, ts)
-        return self._batch(self._table.pass_time(self.clock))
+        return self._batch({Kind.FLOW: self._table.pass_time(self.clock)}, Texts())
 
     def finish(self) -> Batch:
         """Return the ends of all flows."""
-        return self._batch(self._table.finish(self.clock))
+        return self._batch({Kind.FLOW: self._table.finish(self.clock)}, Texts())
 
-    def _batch(self, flows: Rows) -> Batch:
-        tables = {Kind.FLOW: flows} if len(flows) else {}
-        self._counters.dropped += self._table.take_evicted()
-        batch = Batch((self._name,), self.clock, tables, ("",))
+    def _count(self, packets: Rows, late: int) -> None:
+        ignored = int(np.count_nonzero(packets["status"] == IGNORED))
+        malformed = int(np.count_nonzero(packets["status"] == MALFORMED))
+        self.log.drain(self._counters)
+        self._counters.read += len(packets)
+        self._counters.ignored += ignored
+        self._counters.parsed += len(packets) - ignored - malformed
+        self._counters.late += late
+        self._counters.bytes += int(packets["captured"].sum(dtype=np.int64))
+
+    def _batch(self, tables: dict[Kind, Rows], texts: Texts) -> Batch:
+        self._counters.dropped += self._table.take_evicted() + self._payloads.take_dropped()
+        filled = {kind: rows for kind, rows in tables.items() if len(rows)}
+        batch = Batch((self._name,), self.clock, filled, texts.all())
         self._counters.rows += len(batch)
         return batch
