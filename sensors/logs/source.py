@@ -76,7 +76,7 @@ class LogSource:
         self._parse(block, builder)
         self.counters.late += self._watermark.advance(builder.event_times())
         batch, misfits = builder.build(self.name, self._watermark.value)
-        for seq in misfits:
+        for seq in sorted(set(misfits)):
             self.counters.parsed -= 1
             self._fault(block, seq, "log.range", "a number is too large or negative")
         self.counters.rows += len(batch)

@@ -4,7 +4,8 @@ Understood: RFC 3164 (`Nov  4 10:00:01 host sshd[12]: text`, also without a host
 microseconds, and after `<PRI>`), RFC 5424 (`<38>1 2026-11-04T10:00:01Z host sshd 12 - - text`), ISO time stamps as
 rsyslog and journalctl write them (`2026-11-04T10:00:01.1+01:00 host sshd[12]: text`), TAI64N
 (`@400000004c91b044077a9e94 sshd: text`, Bernstein's multilog), and asctime with the text right after it (vsftpd).
-A line with no time stamp raises `MalformedLineError` with the code `syslog.header`. Nothing is verified about who wrote a line: syslog can't tell.
+A line with no time stamp raises `MalformedLineError` with the code `syslog.header`. Nothing is verified about who
+wrote a line: syslog can't tell.
 """
 
 from functools import lru_cache

@@ -1,9 +1,9 @@
 """What daemons write about authentication, as data: one rule a message.
 
 A rule is an expression over the message (after the syslog header) with the groups `orig`, `user`, `method`, `invalid`,
-`count` (attempts) and `more` (attempts after the first), what the message means, and its stage. The stages order the lines that one attempt leaves behind in the
-log of one process, so that `attempts` counts it once: announced (1), refused by PAM (2), told by the daemon (3),
-summed up when the connection ends (9).
+`count` (attempts) and `more` (attempts after the first), what the message means, and its stage. The stages order the
+lines that one attempt leaves behind in the log of one process, so that `attempts` counts it once: announced (1),
+refused by PAM (2), told by the daemon (3), summed up when the connection ends (9).
 
 Where a client chooses a text (its user name) the expression is greedy up to the last place where the daemon's own words
 follow: "Failed password for x from 192.0.2.1 from 198.51.100.2 port 22 ssh2" came from 198.51.100.2.
@@ -73,15 +73,15 @@ SSHD = (
     ),
     Rule(PROBE, SUMMED_UP, "", rf"^(?:Connection (?:closed|reset) by|Disconnected from) {_ORIG}{_PORT} \[preauth\]"),
     Rule(PROBE, SUMMED_UP, "", rf"^Received disconnect from {_ORIG}{_PORT}: ?\d+: .*\[preauth\]\s*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^Did not receive identification string from {_ORIG}{_PORT}\s*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^Bad protocol version identification .* from {_ORIG}{_PORT}\s*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^(?:banner exchange|ssh_dispatch_run_fatal): Connection from {_ORIG} port \d+: .*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^Unable to negotiate with {_ORIG}{_PORT}: .*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^Timeout before authentication for (?:connection from )?{_ORIG}"),
-    Rule(PROBE, SUMMED_UP, "", rf"^Protocol major versions differ for {_ORIG}{_PORT}: .*$"),
-    Rule(PROBE, SUMMED_UP, "", rf"^(?:probed|scanned) from {_ORIG}{_PORT} with .*$"),
-    Rule(PROBE, SUMMED_UP, "", r"^refused connect from .*\((?P<orig>[0-9A-Fa-f:.]+)\)\s*$"),
-    Rule(PROBE, SUMMED_UP, "", r"^drop connection #\d+ from \[(?P<orig>[^\]\s]+)\]:\d+ .*$"),
+    Rule(PROBE, TOLD, "", rf"^Did not receive identification string from {_ORIG}{_PORT}\s*$"),
+    Rule(PROBE, TOLD, "", rf"^Bad protocol version identification .* from {_ORIG}{_PORT}\s*$"),
+    Rule(PROBE, TOLD, "", rf"^(?:banner exchange|ssh_dispatch_run_fatal): Connection from {_ORIG} port \d+: .*$"),
+    Rule(PROBE, TOLD, "", rf"^Unable to negotiate with {_ORIG}{_PORT}: .*$"),
+    Rule(PROBE, TOLD, "", rf"^Timeout before authentication for (?:connection from )?{_ORIG}"),
+    Rule(PROBE, TOLD, "", rf"^Protocol major versions differ for {_ORIG}{_PORT}: .*$"),
+    Rule(PROBE, TOLD, "", rf"^(?:probed|scanned) from {_ORIG}{_PORT} with .*$"),
+    Rule(PROBE, TOLD, "", r"^refused connect from .*\((?P<orig>[0-9A-Fa-f:.]+)\)\s*$"),
+    Rule(PROBE, TOLD, "", r"^drop connection #\d+ from \[(?P<orig>[^\]\s]+)\]:\d+ .*$"),
     Rule(None, 0, "", rf"^Connection from {_ORIG} port \d+"),
 )  # fmt: skip
 
@@ -115,7 +115,8 @@ SU = (
 LOGIN = (
     Rule(
         FAILURE, TOLD, "password",
-        r"^FAILED LOGIN (?:SESSION )?\(?\d+\)?(?: on '.*')? (?:FROM (?:\(null\)|(?P<orig>\S+)) )?FOR '?(?P<user>.*?)'?, ",
+        r"^FAILED LOGIN (?:SESSION )?\(?\d+\)?(?: on '.*')? (?:FROM (?:\(null\)|(?P<orig>\S+)) )?"
+        r"FOR '?(?P<user>.*?)'?, ",
         True,
     ),
     Rule(SUCCESS, TOLD, "password", r"^(?P<user>ROOT) LOGIN +ON \S+(?: FROM (?P<orig>\S+))?\s*$", True),
@@ -142,7 +143,7 @@ PROFTPD = (
 PURE_FTPD = (
     Rule(
         FAILURE, TOLD, "password",
-        rf"^\(.*@{_ORIG}\) \[WARNING\] (?:Authentication failed for user|Sorry, cleartext sessions .*for) \[(?P<user>.*)\]",
+        rf"^\(.*@{_ORIG}\) \[WARNING\] Authentication failed for user \[(?P<user>.*)\]",
     ),
     Rule(SUCCESS, TOLD, "password", rf"^\(.*@{_ORIG}\) \[INFO\] (?P<user>.*) is now logged in"),
 )  # fmt: skip
@@ -179,7 +180,11 @@ POSTFIX = (
         r"^[^\s\[]*\[(?P<orig>[0-9A-Fa-f:.]+)\](?::\d+)?: SASL (?P<method>\S+) authentication "
         r"(?:failed|aborted)(?:.*, sasl_username=(?P<user>.*))?",
     ),
-    Rule(PROBE, SUMMED_UP, "", r"^(?:lost connection after AUTH|too many errors after \S+|improper command pipelining after \S+) from [^\[]*\[(?P<orig>[^\]\s]+)\]"),
+    Rule(
+        PROBE, TOLD, "",
+        r"^(?:lost connection after AUTH|(?:too many errors|improper command pipelining) after \S+) "
+        r"from [^\[]*\[(?P<orig>[^\]\s]+)\]",
+    ),
 )  # fmt: skip
 
 _OWN_STAMP = r"^(?:\[\d+\] \S+ +\d+ [\d:]+ )?"
@@ -189,7 +194,10 @@ DROPBEAR = (
         FAILURE, TOLD, "",
         rf"{_OWN_STAMP}[Bb]ad (?P<method>password|PAM password) attempt for '(?P<user>.*)' from {_ORIG}:\d+\s*$",
     ),
-    Rule(INVALID, TOLD, "", rf"{_OWN_STAMP}[Ll]ogin attempt for nonexistent user(?: '(?P<user>.*)')? from {_ORIG}:\d+\s*$"),
+    Rule(
+        INVALID, TOLD, "",
+        rf"{_OWN_STAMP}[Ll]ogin attempt for nonexistent user(?: '(?P<user>.*)')? from {_ORIG}:\d+\s*$",
+    ),
     Rule(SUCCESS, TOLD, "", rf"^(?P<method>Password|Pubkey) auth succeeded for '(?P<user>.*)' .*from {_ORIG}:\d+\s*$"),
     Rule(
         FAILURE, SUMMED_UP, "password",

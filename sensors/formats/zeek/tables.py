@@ -1,0 +1,211 @@
+"""Zeek's logs as rows: for each log the fields that are wanted, and the row that they make.
+
+Values come as TSV gives them (bytes) or as JSON does (numbers, texts, booleans, lists); None where unset. Field names
+and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log and ssh.log.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sensors.addresses import address_halves
+from sensors.logs.builder import BatchBuilder, Text
+from sensors.logs.errors import MalformedLineError
+from sensors.logs.time import epoch, epoch_number, iso
+from sensors.values import AuthOutcome, ConnState, FlowEvent, Kind, Service
+
+Value = Any  # bytes, str, int, float, bool, list or None: whatever TSV or JSON holds; each use checks it
+Values = Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One of Zeek's logs."""
+
+    path: str
+    marks: frozenset[str]
+    """Fields by which a JSON line is known to be of this log."""
+    fields: tuple[str, ...]
+    add: Callable[[Values, int, BatchBuilder], bool]
+    """Add the row of the wanted values; False where there is nothing to tell."""
+
+
+_ENDS = ("ts", "id.orig_h", "id.resp_h")
+_STATES: dict[Text, int] = {form: int(state) for state in ConnState for form in (state.name, state.name.encode())}
+_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "sctp": 132}
+_SERVICES = {
+    "dns": Service.DNS, "http": Service.HTTP, "ssl": Service.TLS, "tls": Service.TLS, "ssh": Service.SSH,
+    "ftp": Service.FTP, "smtp": Service.SMTP, "smb": Service.SMB, "rdp": Service.RDP, "ntp": Service.NTP,
+    "dhcp": Service.DHCP, "imap": Service.IMAP, "pop3": Service.POP3, "modbus": Service.MODBUS,
+    "mysql": Service.MYSQL, "postgresql": Service.POSTGRESQL, "snmp": Service.SNMP, "ldap_tcp": Service.LDAP,
+    "ldap_udp": Service.LDAP, "ldap": Service.LDAP, "krb": Service.KERBEROS, "krb_tcp": Service.KERBEROS,
+    "quic": Service.QUIC, "mqtt": Service.MQTT,
+}  # fmt: skip
+_FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+_HISTORY = {"s": _SYN, "h": _SYN | _ACK, "a": _ACK, "d": _PSH | _ACK, "f": _FIN | _ACK, "r": _RST}
+
+
+def _instant(value: Value) -> int:
+    if isinstance(value, bytes):
+        return epoch(value)
+    if isinstance(value, str):
+        return iso(value.encode())
+    return epoch_number(value)
+
+
+def _duration(value: Value) -> int:
+    if value is None:
+        return 0
+    return epoch(value) if isinstance(value, bytes) else epoch_number(value)
+
+
+def _number(value: Value) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, (list, dict)) or value != value:  # a list, or not a number
+        raise ValueError
+    return int(value)
+
+
+def _text(value: Value) -> Text:
+    return value if isinstance(value, (bytes, str)) else b"" if value is None else str(value)
+
+
+def _needed(value: Value) -> Text:
+    if not value or not isinstance(value, (bytes, str)):
+        raise MalformedLineError("zeek.address", "an address is missing")
+    return value
+
+
+def _string(value: Value) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value if isinstance(value, str) else ""
+
+
+def _truth(value: Value) -> bool:
+    return value in (b"T", True)
+
+
+@lru_cache(4096)
+def _flags(history: Text) -> tuple[int, int]:
+    """Return the TCP flags that orig (upper case) and resp (lower case) sent, as far as `history` tells."""
+    flags = [0, 0]
+    for letter in _string(history):
+        flags[letter.islower()] |= _HISTORY.get(letter.lower(), 0)
+    return flags[0], flags[1]
+
+
+@lru_cache(4096)
+def _service(value: Text) -> int:
+    """Return the first service known of a list like `gssapi,smb`."""
+    known = (_SERVICES.get(name.strip("-").lower()) for name in _string(value).split(","))
+    return int(next((service for service in known if service), Service.UNKNOWN))
+
+
+@lru_cache(4096)
+def _halves(value: Text) -> tuple[int, int]:
+    try:
+        return address_halves(_string(value).partition("%")[0])
+    except ValueError:
+        raise MalformedLineError("zeek.address", "not an address") from None
+
+
+def _protocol(value: Value, orig_high: int) -> int:
+    name = _string(value).lower()
+    return 58 if name == "icmp" and orig_high else _PROTOCOLS.get(name, 0)
+
+
+def _conn(values: Values, seq: int, out: BatchBuilder) -> bool:
+    (ts, orig, orig_port, resp, resp_port, proto, service, duration, orig_bytes, resp_bytes, state, history,
+     orig_packets, resp_packets, orig_ip_bytes, resp_ip_bytes) = values  # fmt: skip
+    first = _instant(ts)
+    last = first + _duration(duration)
+    orig_halves, resp_halves = _halves(_needed(orig)), _halves(_needed(resp))
+    protocol = _protocol(proto, orig_halves[0])
+    flags = _flags(_text(history)) if protocol == 6 else (0, 0)
+    packets, sizes = (_number(orig_packets), _number(resp_packets)), (_number(orig_bytes), _number(resp_bytes))
+    row = (
+        last, seq, 0, int(FlowEvent.START | FlowEvent.END), *orig_halves, *resp_halves,
+        _number(orig_port), _number(resp_port), protocol, _STATES.get(state or b"", 0), _service(_text(service)),
+        *flags, first, last, *packets, *sizes, _number(orig_ip_bytes), _number(resp_ip_bytes), *packets, *sizes,
+    )  # fmt: skip
+    out.row(Kind.FLOW, row)
+    return True
+
+
+def _dns(values: Values, seq: int, out: BatchBuilder) -> bool:
+    ts, orig, resp, query, qtype, rcode, answers = values
+    count = len(answers) if isinstance(answers, list) else _text(answers).count(_comma(answers)) + 1 if answers else 0
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(orig)), out.host(_needed(resp)),
+        out.text(_string(query).lower().rstrip(".")), _number(qtype),
+        255 if rcode is None else _number(rcode), count, 0,
+    )  # fmt: skip
+    out.row(Kind.DNS, row)
+    return True
+
+
+def _comma(like: Value) -> Any:  # bytes for bytes, text for text
+    return b"," if isinstance(like, bytes) else ","
+
+
+def _http(values: Values, seq: int, out: BatchBuilder) -> bool:
+    ts, orig, resp, method, host, uri, referrer, agent, user, status, size = values
+    out.http(
+        _instant(ts), seq, _number(status), _number(size),
+        orig=_needed(orig), resp=_needed(resp), host=_text(host), method=_text(method), path=_text(uri),
+        agent=_text(agent), referrer=_text(referrer), user=_text(user),
+    )  # fmt: skip
+    return True
+
+
+def _ssl(values: Values, seq: int, out: BatchBuilder) -> bool:
+    ts, orig, resp, port, name, version, subject, issuer, validation, established = values
+    text = out.text
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(orig)), out.host(_needed(resp)), _number(port),
+        text(_string(name).lower()), text(_text(version)), text(_text(subject)), text(_text(issuer)),
+        text(_text(validation)), int(_truth(established)),
+    )  # fmt: skip
+    out.row(Kind.TLS, row)
+    return True
+
+
+def _ssh(values: Values, seq: int, out: BatchBuilder) -> bool:
+    ts, orig, resp, success, attempts = values
+    if success is None:
+        return False
+    tried = _number(attempts)
+    outcome = AuthOutcome.SUCCESS if _truth(success) else AuthOutcome.FAILURE if tried else AuthOutcome.PROBE
+    count = 1 if outcome is AuthOutcome.SUCCESS else max(1, tried)
+    out.auth(_instant(ts), seq, outcome, orig=_needed(orig), resp=_needed(resp), service=b"ssh", count=count)
+    return True
+
+
+TABLES = (
+    Table(
+        "conn", frozenset({"conn_state"}),
+        (
+            "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration", "orig_bytes",
+            "resp_bytes", "conn_state", "history", "orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes",
+        ),
+        _conn,
+    ),
+    Table("dns", frozenset({"trans_id", "qtype"}), (*_ENDS, "query", "qtype", "rcode", "answers"), _dns),
+    Table(
+        "http", frozenset({"trans_depth"}),
+        (
+            *_ENDS, "method", "host", "uri", "referrer", "user_agent", "username", "status_code",
+            "response_body_len",
+        ),
+        _http,
+    ),
+    Table(
+        "ssl", frozenset({"established"}),
+        (
+            *_ENDS, "id.resp_p", "server_name", "version", "subject", "issuer", "validation_status", "established",
+        ),
+        _ssl,
+    ),
+    Table("ssh", frozenset({"auth_success", "auth_attempts"}), (*_ENDS, "auth_success", "auth_attempts"), _ssh),
+)  # fmt: skip
