@@ -10,3 +10,7 @@ from ostiary.state import AUDIT
 def verified(state: Path) -> Verification:
     """Verify the audit log of a state directory with the key beside it."""
     return verify(state / AUDIT)
+
+
+def write_report(settings, result):  # type: ignore
+    return "-"

@@ -80,11 +80,11 @@ def run(
 ) -> Generator[Found, None, RunResult]:
     """Judge, record and yield outcomes a batch at a time; return the result. Raises the typed errors of every part."""
     started = time.monotonic()
+    sources = [] if request.isolated else _open(request, settings)  # before anything is written
     with State.open(settings) as state:
         recorder = Recorder(state, settings)
         engine = make_engine(settings, never_list(settings, bool(request.interface)), recorder)
         record = _run_record(request, settings, engine)
-        sources = [] if request.isolated else _open(request, settings)
         recorder.begin(record)
         tally = _Tally()
         batches = (

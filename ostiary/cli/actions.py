@@ -1,4 +1,4 @@
-"""`ostiary actions`: list or undo actions."""
+"""`ostiary actions`: list actions."""
 
 import json
 from dataclasses import asdict
@@ -38,11 +38,11 @@ def command(
         return 0
     from ostiary.cli.table import console, instant, table
 
-    shown = table("at (UTC)", "state", "target", "by", "lease", "reason", "impact", "undo")
+    shown = table("at (UTC)", "state", "target", "lease", "reason", "impact", "undo")
     for item in items:
         shown.add_row(
-            instant(item.ts), item.state, names.get(item.pseudonym, item.pseudonym), item.actuator,
-            f"{item.lease_s:.0f} s", spoken(item.reason, names), spoken(item.impact, names), spoken(item.undo, names),
+            instant(item.ts), item.state, names.get(item.pseudonym, item.pseudonym), f"{item.lease_s:.0f} s",
+            spoken(item.reason, names), spoken(item.impact, names), spoken(item.undo, names),
         )  # fmt: skip
     console().print(shown if items else "no action")
     return 0

@@ -53,13 +53,13 @@ def command(
 def _show(items: tuple[DecisionRecord, ...], names: dict[str, str]) -> None:
     from rich.text import Text
 
-    from ostiary.cli.table import VERDICT_STYLES, console, instant, table
+    from ostiary.cli.table import VERDICT_STYLES, console, instant, place, table
 
-    shown = table("at (UTC)", "entity", "decided", "because", "evidence", "where", "policy", "model")
+    shown = table("at (UTC)", "decided", "because", "entity", "where", "evidence", "policy", "model")
     for item in items:
         shown.add_row(
-            instant(item.ts), names.get(item.pseudonym, item.pseudonym),
-            Text(item.verdict, VERDICT_STYLES.get(item.verdict, "")), item.reasons[0][1] if item.reasons else "",
-            spoken(item.text, names), f"{item.source}:{item.seq}", item.policy_revision[:8], item.model_revision[:8],
+            instant(item.ts), Text(item.verdict, VERDICT_STYLES.get(item.verdict, "")),
+            item.reasons[0][0] if item.reasons else "", names.get(item.pseudonym, item.pseudonym),
+            place(item.source, item.seq), spoken(item.text, names), item.policy_revision[:8], item.model_revision[:8],
         )  # fmt: skip
     console().print(shown if items else "no such decision")

@@ -39,10 +39,10 @@ def command(
         return 0
     from ostiary.cli.table import console, instant, joined, table
 
-    shown = table("entity", "risk", "level", "decided", "at (UTC)", "why")
+    shown = table("risk", "level", "entity", "decided", "at (UTC)", "why")
     for entity in found:
         texts = joined([spoken(text, names) for text in entity.texts], 2)
         name = names.get(entity.pseudonym, entity.pseudonym)
-        shown.add_row(name, f"{entity.risk:.2f}", entity.level, entity.verdict, instant(entity.ts), texts)
+        shown.add_row(f"{entity.risk:.2f}", entity.level, name, entity.verdict, instant(entity.ts), texts)
     console().print(shown if found else "no entity gave a reason to trust it less")
     return 0

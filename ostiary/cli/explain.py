@@ -65,7 +65,7 @@ def _pseudonyms_in(texts: Sequence[str]) -> set[str]:
 def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict[str, str]) -> None:
     from rich.text import Text
 
-    from ostiary.cli.table import LEVEL_STYLES, bar, console, instant, table
+    from ostiary.cli.table import LEVEL_STYLES, bar, console, instant, place, table
 
     out = console()
     level = Text(record.level, LEVEL_STYLES.get(record.level, ""))
@@ -81,11 +81,10 @@ def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict
         shares.add_row(f"{share:.2f}", bar(share), reason, spoken(text, names))
     out.print(shares)
     out.print()
-    evidence = table("at (UTC)", "where", "evidence", "technique", "decided", "because", title="Evidence, newest first")
+    evidence = table("at (UTC)", "decided", "technique", "where", "evidence", title="Evidence, newest first")
     for item in decisions[:EVIDENCE_SHOWN]:
-        because = item.reasons[0][1] if item.reasons else ""
-        where = f"{item.source}:{item.seq}"
-        evidence.add_row(instant(item.ts), where, spoken(item.text, names), item.technique, item.verdict, because)
+        where = place(item.source, item.seq)
+        evidence.add_row(instant(item.ts), item.verdict, item.technique, where, spoken(item.text, names))
     out.print(evidence)
     if len(decisions) > EVIDENCE_SHOWN:
         out.print(f"and {len(decisions) - EVIDENCE_SHOWN} more: `ostiary decisions --entity {names[record.pseudonym]}`")

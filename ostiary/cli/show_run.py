@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from compliance.values import Verification
-from ostiary.cli.table import LEVEL_STYLES, VERDICT_STYLES, console, instant, table
+from ostiary.cli.table import LEVEL_STYLES, VERDICT_STYLES, console, instant, joined, table
 from ostiary.judge import SourceReport
 from ostiary.running import RunResult
 from ostiary.summary import Line
@@ -34,7 +34,7 @@ def _sources(out: Console, sources: Sequence[SourceReport]) -> None:
     for source in sources:
         counters = source.counters
         numbers = (counters.read, counters.rows, counters.malformed, counters.ignored, counters.dropped, counters.late)
-        shown.add_row(source.name, source.format, *(f"{number:,}" for number in numbers))
+        shown.add_row(source.name.rsplit("/", 1)[-1], source.format, *(f"{number:,}" for number in numbers))
     out.print(shown)
     for source in sources:
         for fault in source.counters.faults[:3]:
@@ -46,16 +46,16 @@ def _entities(out: Console, lines: Sequence[Line]) -> None:
     if not lines:
         out.print("No entity gave a reason to trust it less.")
         return
-    shown = table("entity", "risk", "level", "why", "decided", "because", title="Entities by risk, each at its worst")
+    shown = table("risk", "level", "entity", "decided", "because", "why", title="Entities by risk, each at its worst")
     for line in lines[:ENTITIES_SHOWN]:
         assessment, decision = line.assessment, line.decision
         shown.add_row(
-            line.entity.id,
             f"{assessment.risk:.2f}",
             Text(assessment.level.value, LEVEL_STYLES[assessment.level.value]),
-            "; ".join(words.say() for words in assessment.texts[:2]),
+            line.entity.id,
             Text(decision.verdict.value, VERDICT_STYLES[decision.verdict.value]),
-            decision.reasons[0].text if decision.reasons else "",
+            decision.reasons[0].code if decision.reasons else "",
+            joined([words.say() for words in assessment.texts], 2),
         )
     out.print(shown)
     if len(lines) > ENTITIES_SHOWN:

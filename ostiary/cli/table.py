@@ -10,17 +10,34 @@ LEVEL_STYLES = {"low": "dim", "guarded": "cyan", "elevated": "yellow", "high": "
 VERDICT_STYLES = {"allow": "green", "throttle": "yellow", "step_up": "yellow", "deny": "red", "isolate": "bold red"}
 
 
+WIDTH_OF_FILES = 140
+
+
 def console() -> Console:
-    """Return the console that prints on standard output; names are never cut off by markup in them."""
-    return Console(highlight=False, markup=False)
+    """Return the console that prints on standard output; nothing in a name is taken for markup."""
+    made = Console(highlight=False, markup=False)
+    if not made.is_terminal:
+        made.width = WIDTH_OF_FILES
+    return made
+
+
+NARROW = frozenset({"risk", "level", "decided", "at (UTC)", "technique", "lease", "state", "share"})
+NUMBERS = frozenset({"risk", "read", "observations", "malformed", "ignored", "dropped", "late"})
 
 
 def table(*columns: str, title: str | None = None) -> Table:
     """Return an empty table in the house style."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold", justify="right" if column in ("risk", "findings", "seq") else "left")
+        made.add_column(
+            column, overflow="fold", no_wrap=column in NARROW, justify="right" if column in NUMBERS else "left"
+        )
     return made
+
+
+def place(source: str, seq: int) -> str:
+    """Return where an observation stands, short: the file's own name and the packet or line."""
+    return f"{source.rsplit('/', 1)[-1]}:{seq}"
 
 
 def instant(ts_ns: int) -> str:

@@ -1,0 +1,5 @@
+"""`python -m ostiary`: the command line."""
+
+from ostiary.cli import main
+
+main()
