@@ -56,6 +56,8 @@ class Reason:
     """Declared rate at which normal traffic reaches the threshold: a judgement, replaced where it is measured."""
     innocent: str
     ceiling: float = 0.0
+    detector: str = ""
+    """The behaviour's name where the code doesn't begin with it."""
 
     def evidence(
         self, entity: Entity, place: "Place", strength: float, words: Sequence[str | Entity], facts: Sequence[Fact],
@@ -64,7 +66,7 @@ class Reason:
         """Return the evidence of a crossing; p falls with the square of its strength."""
         strength = max(strength, 1.0)
         return Evidence(
-            place.ts, entity, self.code.split(".", 1)[0], self.code, self.technique,
+            place.ts, entity, self.detector or self.code.split(".", 1)[0], self.code, self.technique,
             max(self.p_value / strength**2, 1e-12), self.weight.at(strength), self.half_life_s, Words(tuple(words)),
             self.innocent, contributions(facts), place.source, place.seq, count, self.ceiling,
         )  # fmt: skip
