@@ -5,8 +5,9 @@
 
 Guarantees, in order: every question gets an answer; while a route observes, that answer is 200 whatever happens; where
 it enforces, the answer is the decision's, or, when there is no decision for whatever reason, what the route declares
-(open: 200, closed: 503, which nginx takes for an error), never by accident; each fresh decision is handed on before it
-is answered; each failure is counted by its code. Does not know a packet or a rule, reads no body, keeps no clock.
+(open: 200, closed: 503, which nginx takes for an error), never by accident; each fresh decision is handed on for the
+record before it is answered, and one that the record cannot take is answered all the same and counted: a flood must
+not shut out everybody. Each failure is counted by its code. Knows no packet and no rule, reads no body, keeps no clock.
 """
 
 import json
@@ -47,6 +48,8 @@ class GateCounters:
     """Answered from a decision that still held."""
     refused: int = 0
     """Answered with the enforced refusal of a decision."""
+    unrecorded: int = 0
+    """Decisions that were answered but that the record could not take."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """By verdict, whether enforced or only told."""
     undecided: Counter[str] = field(default_factory=Counter)
@@ -76,8 +79,8 @@ class Gate:
     ) -> None:
         """Take where decisions, assessments and the time (ns) come from, and where fresh decisions go.
 
-        `on_decision` gets each fresh decision and whether it is enforced; a question whose decision it cannot take (it
-        raises) counts as undecided.
+        `on_decision` gets each fresh decision and whether it is enforced, and raises where it cannot take it. A
+        decision that still holds answers the same question again without being handed on again.
         """
         self.counters = GateCounters()
         self._make_decider = make_decider
@@ -137,9 +140,15 @@ class Gate:
             self.counters.reused += 1
             return decision
         decision = decider.decide(request, assessment)
-        self._on_decision(decision, route.enforce)
         self._verdicts.keep(key, decision)
+        self._record(decision, route)
         return decision
+
+    def _record(self, decision: Decision, route: _Route) -> None:
+        try:
+            self._on_decision(decision, route.enforce)
+        except Exception:  # noqa: BLE001 - the record's trouble is not the client's
+            self.counters.unrecorded += 1
 
     def _undecided(self, error: Exception, route: _Route) -> Answer:
         code = error.code if isinstance(error, PolicyError) else "gate.internal"
