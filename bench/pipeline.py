@@ -49,11 +49,15 @@ def main() -> None:
         for number in range(given.rounds):
             seconds, packets, outcomes = judge(large, Path(folder) / f"state-{number}")
             rates.append(packets / seconds)
-            print(f"{packets:,} packets, {outcomes:,} decisions on evidence, {seconds:.2f} s: {rates[-1]:,.0f} packets/s")
+            print(
+                f"{packets:,} packets, {outcomes:,} decisions on evidence, {seconds:.2f} s: {rates[-1]:,.0f} packets/s"
+            )
         started = time.perf_counter()
         peer = by_scapy(large, 20_000) / (time.perf_counter() - started)
         median = sorted(rates)[len(rates) // 2]
-        print(f"median {median:,.0f} packets/s; scapy, reading and parsing only: {peer:,.0f}; ratio {median / peer:.1f}")
+        print(
+            f"median {median:,.0f} packets/s; scapy, reading and parsing only: {peer:,.0f}; ratio {median / peer:.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ cores, with a fresh engine each. Both give outcomes in event order.
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -59,8 +60,16 @@ def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink) -> E
 
 
 def open_inputs(paths: Sequence[str], format_name: str, settings: Settings, now_ns: int) -> list[Source]:
-    """Open every input; raise `SensorError` for the first that cannot be opened or recognised."""
-    return [open_source(Input(Path(path), path, settings.sensors, now_ns), format_name) for path in paths]
+    """Open every input, `-` as a capture on standard input; raise `SensorError` for the first that cannot be read."""
+    return [_open(path, format_name, settings, now_ns) for path in paths]
+
+
+def _open(path: str, format_name: str, settings: Settings, now_ns: int) -> Source:
+    if path == "-":
+        from sensors.packets.capture import CaptureSource
+
+        return CaptureSource.from_stream(sys.stdin.buffer, path, settings.sensors)
+    return open_source(Input(Path(path), path, settings.sensors, now_ns), format_name)
 
 
 def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = never) -> Iterator[list[Outcome]]:

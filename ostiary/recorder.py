@@ -88,7 +88,7 @@ class Recorder:
     def finish(self, lines: Iterable[Line], sources: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> None:
         """Write the entities at their worst and close the run."""
         self.entities(lines)
-        facts = {"sources": [_without_name(source) for source in sources], "counts": dict(counts)}
+        facts = {"sources": len(sources), "read": _totals(sources), "counts": dict(counts)}
         self._append([self._entry(f"{self._run.kind}.finished", "finished judging", facts)])
         self._state.store.finish_run(self._run.id, self._clock(), tuple(sources))
 
@@ -191,6 +191,11 @@ def _pseudonymised(decision: Decision, pseudonym: str) -> Mapping[str, Any]:
     return document
 
 
-def _without_name(source: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a source's report without its name: a path may tell who somebody is."""
-    return {key: value for key, value in source.items() if key != "name"}
+def _totals(sources: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the counters of all sources added up: names may tell who somebody is, and there is no bound on them."""
+    totals: dict[str, int] = {}
+    for source in sources:
+        for name, value in source.items():
+            if isinstance(value, int):
+                totals[name] = totals.get(name, 0) + value
+    return totals

@@ -34,7 +34,9 @@ def ostiary(tmp_path: Path) -> Ostiary:
 @pytest.fixture
 def auth_log(tmp_path: Path) -> Path:
     """Return a log in which one address guesses passwords and another logs in with a key."""
-    lines = [f"2026-03-02T10:00:00.000000+00:00 gate sshd[80]: Accepted publickey for ada from {FRIEND} port 50000 ssh2"]
+    lines = [
+        f"2026-03-02T10:00:00.000000+00:00 gate sshd[80]: Accepted publickey for ada from {FRIEND} port 50000 ssh2"
+    ]
     lines += [
         f"2026-03-02T10:{second // 60:02}:{second % 60:02}.000000+00:00 gate sshd[{second}]: "
         f"Failed password for root from {ATTACKER} port {40000 + second} ssh2"

@@ -36,7 +36,9 @@ def test_isolated_judges_each_file_alone_and_names_the_one_that_fails(
     (tmp_path / "noise.bin").write_bytes(bytes(range(256)))
     done = ostiary("run", "--json", "--isolated", "auth.log", "noise.bin", "second.log", code=3)
     rows = rows_of(done)
-    first, second = ([{**row, "file": ""} for row in rows if row["file"] == name] for name in ("auth.log", "second.log"))
+    first, second = (
+        [{**row, "file": ""} for row in rows if row["file"] == name] for name in ("auth.log", "second.log")
+    )
     assert first
     assert first == second
     assert "noise.bin" in done.stderr
@@ -57,7 +59,9 @@ def test_a_run_can_be_read_again(ostiary: Ostiary, auth_log: Path) -> None:
     assert "proposed" in ostiary("actions").stdout
     verified = json.loads(ostiary("audit", "verify", "--json").stdout)
     assert verified["ok"]
-    kinds = [json.loads(line)["kind"] for line in ostiary("audit", "show", "--json", "--limit", "9999").stdout.splitlines()]
+    kinds = [
+        json.loads(line)["kind"] for line in ostiary("audit", "show", "--json", "--limit", "9999").stdout.splitlines()
+    ]
     assert kinds[0] == "run.started"
     assert {"decision", "action.proposed", "run.finished", "reveal"} <= set(kinds)
 
