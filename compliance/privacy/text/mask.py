@@ -1,14 +1,15 @@
 """Mask free text before it is stored: what identifies somebody becomes a tag such as <EMAIL>.
 
-Pure, apart from loading Presidio at the first call. Guarantees: `mask` is idempotent, takes time linear in the length
-of the text and at most `MAX_LENGTH` characters (the rest is cut and marked <CUT>), and never connects anywhere. Masks
-mail, IP and hardware addresses, telephone numbers, payment cards, IBANs, US social security numbers, and names of users
-where logs write them. Does not recognise names of people, streets or companies in running text: that takes a language
-model.
+Pure, apart from loading Presidio when it is first needed. Guarantees: `mask` is idempotent, takes time linear in the
+length of the text and keeps at most `MAX_LENGTH` characters (the rest is cut and marked <CUT>), and never connects
+anywhere. Masks mail, IP and hardware addresses, telephone numbers, payment cards, IBANs, US social security numbers,
+and names of users where logs write them. Does not recognise names of people, streets or companies in running text: that
+takes a language model.
 """
 
 from compliance.privacy.text.patterns import TAG, redact, until_stable
 from compliance.privacy.text.phones import phone_spans
+from compliance.privacy.text.recognisers import recognised_spans, require_presidio
 from compliance.privacy.text.users import user_spans
 
 MAX_LENGTH = 16_384
@@ -24,7 +25,8 @@ def mask(text: str) -> str:
 
     Raises `MaskingUnavailableError` where Presidio is not installed.
     """
-    return _shorten(until_stable(_mask_once, _shorten(text)))
+    require_presidio()
+    return until_stable(lambda text: _shorten(_mask_once(text)), _shorten(text))
 
 
 def _shorten(text: str) -> str:
@@ -49,8 +51,6 @@ def _mask_piece(text: str) -> str:
         return text
     spans = [(start, end, "USER") for start, end in user_spans(text)]
     if any(c.isdigit() for c in text):
-        from compliance.privacy.text.recognisers import recognised_spans
-
         spans += recognised_spans(text)
         spans += [(start, end, "PHONE") for start, end in phone_spans(text)]
     return redact(_replace(text, spans))
