@@ -1,0 +1,144 @@
+"""Small talkers of protocols for which no tool is at hand. Run as `python chatter.py ROLE ARGUMENTS`.
+
+ntpd PORT; ntp SERVER TIMES SECONDS (RFC 5905, client and server mode); broker PORT; mqtt BROKER NAME TIMES SECONDS
+(MQTT 3.1.1: CONNECT, PUBLISH at QoS 0, PINGREQ); app PORT (the web application behind nginx: log-in, search, an API);
+beacon URL TIMES SECONDS JITTER (what malware does: asks its master for orders, again and again).
+"""
+
+import contextlib
+import http.server
+import json
+import random
+import socket
+import socketserver
+import struct
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+
+_NTP_EPOCH = 2208988800
+
+
+def ntpd(port: str) -> None:
+    """Answer NTP questions with the present."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("", int(port)))
+    while True:
+        asked, client = server.recvfrom(512)
+        now = struct.pack("!II", int(time.time()) + _NTP_EPOCH, 0)
+        server.sendto(bytes([0x24, 2, 6, 0xEC]) + bytes(8) + b"GPS\0" + now + asked[40:48] + now + now, client)
+
+
+def ntp(server: str, times: str, seconds: str) -> None:
+    """Ask for the time now and then."""
+    for _ in range(int(times)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            client.sendto(
+                bytes([0x23, 0, 6, 0xEC]) + bytes(36) + struct.pack("!II", int(time.time()) + _NTP_EPOCH, 0),
+                (server, 123),
+            )
+            client.recv(512)
+        time.sleep(float(seconds) * random.uniform(0.9, 1.1))
+
+
+class _Broker(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while head := self.rfile.read(2):
+            self.rfile.read(head[1])
+            if head[0] == 0x10:
+                self.wfile.write(b"\x20\x02\x00\x00")
+            elif head[0] == 0xC0:
+                self.wfile.write(b"\xd0\x00")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def broker(port: str) -> None:
+    """Take what sensors publish."""
+    _Server(("", int(port)), _Broker).serve_forever()
+
+
+def mqtt(server: str, name: str, times: str, seconds: str) -> None:
+    """Publish measurements on one long connection."""
+    with socket.create_connection((server, 1883), timeout=5) as link:
+        body = b"\0\4MQTT\4\2\0\x3c" + struct.pack("!H", len(name)) + name.encode()
+        link.sendall(bytes([0x10, len(body)]) + body)
+        link.recv(4)
+        topic = f"office/{name}".encode()
+        for turn in range(int(times)):
+            value = json.dumps({"t": round(21 + random.gauss(0, 0.3), 2), "n": turn}).encode()
+            body = struct.pack("!H", len(topic)) + topic + value
+            link.sendall(bytes([0x30, len(body)]) + body)
+            if turn % 5 == 4:
+                link.sendall(b"\xc0\x00")
+                link.recv(2)
+            time.sleep(float(seconds) * random.uniform(0.95, 1.05))
+        link.sendall(b"\xe0\x00")
+
+
+class _App(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    people = {"ada": "tea-at-four", "ben": "rain-coat", "mia": "paper-boat", "noah": "red-kite"}  # noqa: RUF012 - never changed
+
+    def _answer(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path.startswith("/search"):
+            self._answer(200, {"query": query[:200], "hits": len(query) % 7})
+        else:
+            self._answer(200, {"path": path[:200], "items": [{"id": n, "stock": n * 3 % 11} for n in range(8)]})
+
+    def do_POST(self) -> None:
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode("latin-1"))
+        if self.path.startswith("/login"):
+            known = self.people.get(form.get("user", [""])[0])
+            right = known is not None and known == form.get("pass", [""])[0]
+            self._answer(200 if right else 403, {"message": "Welcome" if right else "Wrong name or password"})
+        else:
+            self._answer(201, {"stored": True})
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: nginx keeps the log."""
+
+
+def app(port: str) -> None:
+    """Serve the web application."""
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), _App).serve_forever()
+
+
+def beacon(url: str, times: str, seconds: str, jitter: str) -> None:
+    """Ask for orders at a period of `seconds`, each pause up to `jitter` (0..1) longer or shorter."""
+    for turn in range(int(times)):
+        asked = urllib.request.Request(
+            f"{url}?s={turn:04x}", headers={"User-Agent": "Mozilla/4.0 (compatible; MSIE 7.0)"}
+        )
+        with contextlib.suppress(urllib.error.URLError):
+            urllib.request.urlopen(asked, timeout=3).read()
+        time.sleep(float(seconds) * random.uniform(1 - float(jitter), 1 + float(jitter)))
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    "ntpd": ntpd,
+    "ntp": ntp,
+    "broker": broker,
+    "mqtt": mqtt,
+    "app": app,
+    "beacon": beacon,
+}
+
+if __name__ == "__main__":
+    ROLES[sys.argv[1]](*sys.argv[2:])
