@@ -110,6 +110,8 @@ class FlowRule:
     facts: tuple[tuple[str, float], ...]
     """Features to show, and the most that is usual for each."""
     words: Callable[[FlowView, int], Sequence[str | Entity]]
+    quiet_s: int = 120
+    """A crossing that grows no stronger is told again after so many seconds."""
 
     def mark(self, view: FlowView, row: int, strength: float) -> Mark:
         """Return the evidence of one row that crossed."""

@@ -7,9 +7,12 @@ rounded to 1e-4 before it leaves. It doesn't decide what to do about a risk.
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, Mark, behaviours
+import numpy as np
+
+from risk.anomaly import Anomaly, Sample
+from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, behaviours
 from risk.ledger import Ledger
 from risk.settings import RiskSettings
 from risk.values import Assessment, Evidence, Finding
@@ -21,6 +24,8 @@ CODE_VERSION = "1"
 """Raised with every change that alters what the engine finds."""
 CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
+GATE = 0.02
+"""The models learn nothing from an entity whose risk lies above this."""
 _KINDS = tuple(Kind)
 
 Order = tuple[int, int, int, int, int]
@@ -40,12 +45,13 @@ class RiskEngine:
         self._watchers: list[tuple[Kind, LogWatcher]] = [
             (kind, make()) for each in self._behaviours for kind, make in each.log_watchers.items()
         ]
+        self._anomaly = Anomaly(settings)
         self._ledger = Ledger(settings.max_entities, self.revision)
         self._seen: Counter[str] = Counter()
 
     def observe(self, batch: Batch) -> list[Finding]:
         """Count a merged batch, in event order, and return what it shows, in event order."""
-        found: list[tuple[Order, Evidence]] = []
+        found: list[tuple[Order, Evidence | Sample]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
             if rows is None or not len(rows):
@@ -57,7 +63,7 @@ class RiskEngine:
             else:
                 found += self._judge_logs(LogView(kind, rows, batch.texts, batch.sources), place)
         found.sort(key=lambda item: item[0])
-        return [self._count(evidence) for _, evidence in found]
+        return [finding for _, item in found for finding in self._count(item)]
 
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant of event time, ns."""
@@ -71,35 +77,47 @@ class RiskEngine:
         """Return what was seen, found, learnt and forgotten, by name."""
         forgotten = sum(watcher.evicted() for _, watcher in self._watchers)
         ledger = {"entities_risky": len(self._ledger), "entities_evicted": self._ledger.evicted}
-        return {**dict(sorted(self._seen.items())), **self._windows.counts(), **ledger, "log_keys_evicted": forgotten}
+        seen = dict(sorted(self._seen.items()))
+        windows, anomaly = self._windows.counts(), self._anomaly.counts()
+        return {**seen, **windows, **anomaly, **ledger, "log_keys_evicted": forgotten}
 
-    def _judge_flows(self, rows: Rows, sources: tuple[str, ...], place: int) -> list[tuple[Order, Evidence]]:
+    def _judge_flows(self, rows: Rows, sources: tuple[str, ...], place: int) -> list[tuple[Order, Evidence | Sample]]:
         view = self._windows.advance(rows, sources)
-        found: list[tuple[Order, Evidence]] = []
+        found: list[tuple[Order, Evidence | Sample]] = []
         for number, rule in enumerate(self._rules):
             strengths = rule.strength(view)
             if not (strengths >= 1).any():
                 continue
-            for row in self._throttle.admit(view.rows["ts"], view.keys, number, strengths):
+            for row in self._throttle.admit(view.rows["ts"], view.keys, number, strengths, rule.quiet_s):
                 mark = rule.mark(view, int(row), float(strengths[row]))
-                found.append((_order(view, mark, place, number), mark.evidence))
+                found.append((_order(view, mark.row, place, number), mark.evidence))
+        looked_at = np.flatnonzero(view.sampled).tolist()
+        found += [(_order(view, row, place, len(self._rules)), Sample.of(view, row)) for row in looked_at]
         return found
 
-    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence]]:
+    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence | Sample]]:
         return [
-            (_order(view, mark, place, number), mark.evidence)
+            (_order(view, mark.row, place, number), mark.evidence)
             for number, (kind, watcher) in enumerate(self._watchers)
             if kind is view.kind
             for mark in watcher.watch(view)
         ]
 
-    def _count(self, evidence: Evidence) -> Finding:
-        self._seen[f"evidence_{evidence.detector}"] += 1
-        return Finding(evidence, self._ledger.add(evidence))
+    def _count(self, item: Evidence | Sample) -> Iterator[Finding]:
+        """Take one piece of evidence, or one row that the models look at; both come here in event order."""
+        evidence: Evidence | None
+        if isinstance(item, Sample):
+            suspected = self._ledger.suspects(item.entity, item.place.ts, GATE)
+            evidence = self._anomaly.consider(item, suspected)
+        else:
+            evidence = item
+        if evidence is not None:
+            self._seen[f"evidence_{evidence.detector}"] += 1
+            yield Finding(evidence, self._ledger.add(evidence))
 
 
-def _order(view: FlowView | LogView, mark: Mark, place: int, number: int) -> Order:
-    record = view.rows[mark.row]
+def _order(view: FlowView | LogView, row: int, place: int, number: int) -> Order:
+    record = view.rows[row]
     return int(record["ts"]), int(record["source"]), int(record["seq"]), place, number
 
 

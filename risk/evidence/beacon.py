@@ -1,4 +1,4 @@
-"""Beacons: one inside host that calls one outside service at even intervals (T1071, T1573).
+"""Beacons: one host that calls one outside service at even intervals (T1071, T1573).
 
 Regular calls are also how updates, telemetry and monitoring work, so this is weak evidence on purpose: it never denies
 anything by itself. Names of well-known protocols that are regular by design are left out, and so is a service that
@@ -39,7 +39,7 @@ def _beacon(view: FlowView) -> NDArray[np.float32]:
     even &= (rows["event"] & 1 != 0) & np.isin(rows["proto"], (6, 17)) & ~np.isin(rows["resp_port"], REGULAR_PORTS)
     if not even.any():
         return np.zeros(len(rows), np.float32)
-    outward = _private(rows["orig_hi"], rows["orig_lo"]) & ~_private(rows["resp_hi"], rows["resp_lo"])
+    outward = ~_private(rows["resp_hi"], rows["resp_lo"])
     return np.where(even & outward, view.feature("ch_gaps") / MIN_GAPS, 0).astype(np.float32)
 
 
@@ -62,6 +62,7 @@ BEHAVIOUR = Behaviour(
             _beacon,
             (("ch_gaps", 4), ("ch_count_600", 4)),
             _words,
+            quiet_s=3600,
         ),
     ),
 )  # fmt: skip

@@ -18,6 +18,11 @@ from sensors.values import AuthOutcome, Entity, EntityKind, Kind, Service
 MAX_KEYS = 1 << 16
 NAME = "brute_force"
 LOGIN_PORTS = (21, 22, 23, 110, 143, 993, 995, 1433, 2222, 2323, 3306, 3389, 5432, 5900)
+POOLED_PORTS = (1433, 3306, 5432)
+"""Databases, whose programs may rightly connect for each request."""
+DIRECTORY_PORTS = (88, 135, 139, 389, 445, 464, 636, 5985)
+"""Logins and directories of Windows domains."""
+WEB_PORTS = (53, 80, 443, 853, 3128, 8000, 8080, 8443)
 LOGIN_SERVICES = tuple(
     int(service)
     for service in (
@@ -184,9 +189,27 @@ def _broken_in(place: Place, row: int, attacker: _Attacker, culprit: Entity, use
 def _logins(view: FlowView) -> NDArray[np.float32]:
     rows = view.rows
     login = np.isin(rows["resp_port"], LOGIN_PORTS) | np.isin(rows["service"], LOGIN_SERVICES)
-    alike = (rows["proto"] == 6) & login & (view.feature("ch_size_cv") < 0.5)
-    short = np.maximum(view.feature("ch_short_60") / 8, view.feature("ch_short_600") / 15)
+    needed = np.where(np.isin(rows["resp_port"], POOLED_PORTS), 60, 7)
+    alike = (rows["proto"] == 6) & login & (view.feature("ch_size_cv") < 1)
+    short = np.maximum(view.feature("ch_short_60") / needed, view.feature("ch_short_600") / (2 * needed))
     return np.where(alike, short, 0).astype(np.float32)
+
+
+def _hammering(view: FlowView) -> NDArray[np.float32]:
+    rows = view.rows
+    other = (rows["proto"] == 6) & ~np.isin(rows["resp_port"], (*LOGIN_PORTS, *WEB_PORTS))
+    alike = other & (view.feature("ch_size_cv") < 0.8)
+    return np.where(alike, view.feature("ch_short_60") / 40, 0).astype(np.float32)
+
+
+def _directory(view: FlowView) -> NDArray[np.float32]:
+    return np.where(np.isin(view.rows["resp_port"], DIRECTORY_PORTS), _hammering(view), 0).astype(np.float32)
+
+
+def _hammer_words(view: FlowView, row: int) -> Sequence[str | Entity]:
+    many, port = view.value(row, "ch_short_60"), int(view.rows[row]["resp_port"])
+    what = f" held {many:.0f} short conversations of like size with port {port} of "
+    return view.orig(row), what, view.resp(row), " within a minute"
 
 
 def _login_words(view: FlowView, row: int) -> Sequence[str | Entity]:
@@ -208,6 +231,24 @@ BEHAVIOUR = Behaviour(
             _logins,
             (("ch_short_60", 2), ("ch_short_600", 4), ("ch_count_600", 6)),
             _login_words,
+        ),
+        FlowRule(
+            Reason(
+                "brute_force.hammering", "T1110", Weight(0.3, 0.1, 0.55), 1800, 1e-2,
+                "a program that connects anew for each request",
+            ),
+            _hammering,
+            (("ch_short_60", 10), ("ch_count_600", 20)),
+            _hammer_words,
+        ),
+        FlowRule(
+            Reason(
+                "brute_force.directory", "T1110", Weight(0.5, 0.12, 0.85), 1800, 1e-3,
+                "an inventory of a Windows domain",
+            ),
+            _directory,
+            (("ch_short_60", 10), ("ch_count_600", 20)),
+            _hammer_words,
         ),
     ),
     {Kind.AUTH: Attempts},

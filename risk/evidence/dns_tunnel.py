@@ -82,8 +82,10 @@ class Questions:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Return (what stands below, base domain): two labels, or three under a country's second level."""
+    """Return (what stands below, base domain): two labels, three under a country's second level, "" for no domain."""
     labels = name.split(".")
+    if any(letter.isdigit() for letter in labels[-1]) and not labels[-1].startswith("xn--"):
+        return name, ""  # no top-level domain has a digit: a tunnel that talks to its own server directly
     keep = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in SECOND_LEVELS else 2
     return ".".join(labels[:-keep]), ".".join(labels[-keep:])
 
@@ -117,7 +119,7 @@ def _carry(
         return
     strength = carried / (700 if odd > 0.3 * questions else 1400)
     if channel.told.again(TUNNEL.code, strength, place.ts):
-        words = source, f" asked for {names:.0f} different names under {base[:80]} within ten minutes,"
+        words = source, f" asked for {names:.0f} different names under {base[:80] or 'no domain'} within ten minutes,"
         tail = f" which carry about {carried:.0f} bytes"
         facts = [Fact("dns_carried_600", carried, 200), Fact("dns_names_600", names, 10), Fact("dns_odd_600", odd, 3)]
         yield Mark(row, TUNNEL.evidence(source, place, strength, (*words, tail), facts, round(questions)))

@@ -17,6 +17,8 @@ from sensors.values import Entity, Kind
 
 TCP = 6
 ICMP = (1, 58)
+ICMP_ASKS = (8, 13, 15, 17, 128)
+"""ICMP types that ask; answers and errors are never held against who sends them."""
 MAX_KEYS = 1 << 15
 
 Column = NDArray[np.float32]
@@ -24,7 +26,7 @@ Column = NDArray[np.float32]
 
 def _syn(view: FlowView) -> Column:
     starts = view.feature("pair_starts_10")
-    one_target = view.feature("pair_ports_600") < 0.3 * starts
+    one_target = view.feature("pair_ports_600") < 0.1 * starts
     lonely = (view.rows["proto"] == TCP) & one_target & (view.feature("pair_done_600") < 0.1 * starts)
     return np.where(lonely, starts / 300, 0).astype(np.float32)
 
@@ -44,8 +46,16 @@ def _packets(view: FlowView) -> Column:
 
 
 def _icmp(view: FlowView) -> Column:
-    pings = np.isin(view.rows["proto"], ICMP)
-    return np.where(pings, view.feature("pair_packets_10") / 500, 0).astype(np.float32)
+    rows = view.rows
+    pings = np.isin(rows["proto"], ICMP) & np.isin(rows["orig_port"], ICMP_ASKS)
+    rate = rows["orig_packets"] / np.maximum(view.feature("duration"), 1.0)
+    return np.where(pings, np.minimum(rows["orig_packets"] / 500, rate / 50), 0).astype(np.float32)
+
+
+def _icmp_words(view: FlowView, row: int) -> Sequence[str | Entity]:
+    record = view.rows[row]
+    sent, seconds = int(record["orig_packets"]), view.value(row, "duration")
+    return view.orig(row), f" sent {sent} ICMP requests within {seconds:.0f} s to ", view.resp(row)
 
 
 def _flow_words(view: FlowView, row: int) -> Sequence[str | Entity]:
@@ -136,7 +146,7 @@ BEHAVIOUR = Behaviour(
             ),
             _icmp,
             (("pair_packets_10", 20), ("pair_answers_10", 20)),
-            _packet_words,
+            _icmp_words,
         ),
     ),
     {Kind.HTTP: Requests},

@@ -48,6 +48,7 @@ def _horizontal(view: FlowView) -> Column:
     needed = np.full(len(port), 40.0, np.float32)
     needed[failed >= 0.5 * peers] = 12
     needed[np.isin(port, SOUGHT_PORTS)] = 12
+    needed[np.isin(port, SOUGHT_PORTS) & (failed >= 0.5 * peers)] = 8
     needed[np.isin(port, WEB_PORTS) & (failed < 0.5 * peers)] = 150
     needed[np.isin(port, PEER_PORTS)] = 300
     needed[(proto == UDP) & np.isin(port, DISCOVERY_PORTS)] = 1000
@@ -57,11 +58,12 @@ def _horizontal(view: FlowView) -> Column:
 
 def _ping(view: FlowView) -> Column:
     peers = np.where(np.isin(view.rows["proto"], ICMP), view.feature("sweep_peers_60"), 0)
-    return (peers / 10).astype(np.float32)
+    return (peers / 6).astype(np.float32)
 
 
 def _slow(view: FlowView) -> Column:
     lonely = (view.feature("src_failed_600") >= 0.6) & ~np.isin(view.rows["resp_port"], PEER_PORTS)
+    lonely &= view.feature("src_starts_60") < 30  # faster ones are told as what they are
     return np.where(lonely, view.feature("src_slow_14400") / 25, 0).astype(np.float32)
 
 
@@ -103,7 +105,7 @@ BEHAVIOUR = Behaviour(
         ),
         FlowRule(
             Reason(
-                "scan.horizontal", "T1046", Weight(0.5, 0.12, 0.92), 1800, 1e-4,
+                "scan.horizontal", "T1046", Weight(0.5, 0.15, 0.92), 1800, 1e-4,
                 "a monitoring host, or a service whose peers are all down at once",
             ),
             _horizontal,
@@ -112,7 +114,7 @@ BEHAVIOUR = Behaviour(
         ),
         FlowRule(
             Reason(
-                "scan.ping", "T1018", Weight(0.5, 0.17, 0.9), 1800, 1e-4,
+                "scan.ping", "T1018", Weight(0.45, 0.25, 0.9), 1800, 1e-4,
                 "a monitoring host that pings what it watches",
             ),
             _ping,

@@ -1,0 +1,1 @@
+"""The models of what is usual, one module an algorithm; `risk.anomaly` decides what their scores mean."""
