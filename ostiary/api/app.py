@@ -160,6 +160,10 @@ def _add_problems(app: FastAPI) -> None:
         reply = answer(code, detail, faults)
         return Response(reply.body(), reply.problem.status, dict(reply.headers), MEDIA_TYPE)
 
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> Response:
+        return respond("api.internal")  # the door logs it: the framework raises it on
+
     @app.exception_handler(HTTPException)
     def missing(request: Request, error: HTTPException) -> Response:
         return respond(

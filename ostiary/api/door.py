@@ -11,10 +11,11 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any  # ASGI scopes and messages are untyped mappings
+from urllib.parse import parse_qsl
 
 from ostiary.api.access import routes_at
 from ostiary.api.errors import TokenFileError
-from ostiary.api.problems import MEDIA_TYPE, Answer, answer
+from ostiary.api.problems import MEDIA_TYPE, Answer, Fault, answer
 from ostiary.api.tokens import TokenRecord, Tokens
 
 Message = MutableMapping[str, Any]
@@ -65,9 +66,8 @@ class Door:
                 await guarded.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing is told to the client
             _log.error("%s %s failed: %s", scope["method"], _template(scope["path"]), _place(error))
-            if guarded.started:
-                raise ConnectionAbortedError from None
-            await guarded.refuse(answer("api.internal"))
+            if not guarded.started:
+                await guarded.refuse(answer("api.internal"))
 
     def _refusal(self, scope: Message) -> Answer | None:
         """Return why a request may not come in, or None after leaving its caller in the scope."""
@@ -80,14 +80,14 @@ class Door:
         if route is None:
             return answer("api.method", headers={"Allow": ", ".join(sorted(route.method for route in routes))})
         if route.roles is None:
-            return None
+            return _repeated(scope["query_string"])
         caller = self._caller(scope)
         if isinstance(caller, Answer):
             return caller
         if route.roles.isdisjoint(caller.roles):
             return answer("api.forbidden", f"This needs one of the roles {', '.join(sorted(route.roles))}.")
         scope[CALLER] = caller
-        return None
+        return _repeated(scope["query_string"])
 
     def _caller(self, scope: Message) -> TokenRecord | Answer:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -141,6 +141,14 @@ async def _body(receive: Receive) -> bytes | Answer:
                     return bytes(body)
     except TimeoutError:
         return answer("api.slow", headers={"Connection": "close"})
+
+
+def _repeated(query: bytes) -> Answer | None:
+    """Refuse a parameter that is given twice: whoever stands before us may have looked at the other one."""
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    if len(set(names)) == len(names):
+        return None
+    return answer("api.invalid", faults=[Fault("query.?", "A parameter is given more than once")])
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
