@@ -4,8 +4,6 @@ Guarantees: the rows of all batches together don't depend on how frames are cut 
 as parsed, ignored or malformed.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sensors.packets import decode
@@ -22,17 +20,18 @@ CHUNK = 1 << 16
 class FaultLog:
     """Room for the faults that kernels note in one call."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_offsets: bool = True) -> None:
+        self._has_offsets = has_offsets  # a place in a ring means nothing to anybody
         self.faults = np.zeros(MAX_FAULTS_KEPT, FAULT)
         self.noted = np.zeros(1, np.int64)
 
-    def drain(self, counters: Counters, place: Callable[[int], int] = int) -> int:
-        """Move the faults into the counters and return their number; `place` maps offsets to what the user sees."""
+    def drain(self, counters: Counters) -> int:
+        """Move the faults into the counters and return their number."""
         count = int(self.noted[0])
         kept = min(count, len(self.faults))
         for code, offset, number in self.faults[:kept][["code", "offset", "number"]].tolist():
             name, text = FAULT_TEXTS[code]
-            counters.fault(Fault(name, place(offset), text, number))
+            counters.fault(Fault(name, offset if self._has_offsets else 0, text, number))
         counters.malformed += count - kept
         self.noted[0] = 0
         return count
@@ -41,9 +40,11 @@ class FaultLog:
 class Pipeline:
     """The state between frames and batches of one source."""
 
-    def __init__(self, name: str, settings: SensorSettings, counters: Counters, seed: int) -> None:
+    def __init__(
+        self, name: str, settings: SensorSettings, counters: Counters, seed: int, *, has_offsets: bool = True
+    ) -> None:
         self.packets = np.zeros(CHUNK, PACKET)
-        self.log = FaultLog()
+        self.log = FaultLog(has_offsets)
         self._name = name
         self._counters = counters
         self._table = FlowTable(settings, seed)
@@ -95,3 +96,13 @@ class Pipeline:
         batch = Batch((self._name,), self.clock, filled, texts.all())
         self._counters.rows += len(batch)
         return batch
+
+
+def warm_up() -> None:
+    """Load or compile every kernel of the pipeline, so that the first packets don't wait for it."""
+    nothing = np.zeros(1, np.uint8)
+    nothing.flags.writeable = False
+    pipeline = Pipeline("", SensorSettings(max_flows=1), Counters(), 0)
+    pipeline.feed(nothing, 1)
+    pipeline.pass_time(1)
+    pipeline.finish()
