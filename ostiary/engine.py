@@ -17,7 +17,7 @@ from risk.engine import RiskEngine
 from risk.values import Finding
 from sensors.values import Batch, Entity
 
-PACKETS = frozenset({"pcap", "interface"})
+PACKETS = frozenset({"pcap", "live"})
 """Formats whose observations come from packets rather than lines."""
 
 

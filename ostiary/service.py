@@ -56,6 +56,16 @@ def open_live(settings: Settings) -> list[Source]:
     return interfaces + logs
 
 
+class _GateInForce:
+    """The gate of the settings in force, for a server that goes on while they change."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # ASGI's own messages are untyped
+        await self.gate(scope, receive, send)
+
+
 class Service:
     """The running service."""
 
@@ -63,15 +73,13 @@ class Service:
         self._settings = settings
         self._config = config
         self._read_again = read_again
-        self._gate: Gate | None = None
-        self._worker: EngineWorker | None = None
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of a part that fails."""
         with Enforcement.start(self._settings, self._config) as enforcement:
             sources = open_live(self._settings)
             drop_capabilities()
-            worker = self._worker = EngineWorker(self._settings, sources, enforcement.actuator)
+            worker = EngineWorker(self._settings, sources, enforcement.actuator)
             worker.start()
             try:
                 board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
@@ -87,20 +95,21 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(worker, board)))
+        gates = _GateInForce(self._make_gate(worker, board, self._settings))
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(worker, board, gates)))
         path = self._settings.state_path()
         api, gate = self._settings.api, self._settings.gate
         tls = Tls(Path(api.tls_certificate), Path(api.tls_key)) if api.tls_certificate else None
-        self._gate = self._make_gate(worker, board, self._settings)
         with Reader.open(path / STORE) as store:
             app = create_app(
-                store, self._tokens(path), lambda: self._health(worker), checkpoint=lambda: _checkpoint(path),
+                store, self._tokens(path), lambda: self._health(worker, gates.gate),
+                checkpoint=lambda: _checkpoint(path),
                 undo=lambda action, actor: _undo(worker, action, actor),
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
             )  # fmt: skip
             serving = [
                 asyncio.create_task(serve(app, api.listen, tls, ready=ready[0], stop=stop)),
-                asyncio.create_task(serve(self._answer, gate.listen, ready=ready[1], stop=stop)),
+                asyncio.create_task(serve(gates, gate.listen, ready=ready[1], stop=stop)),
             ]
             parts: list[asyncio.Future[Any]] = [*serving, asyncio.ensure_future(asyncio.wrap_future(worker.failed))]
             started = asyncio.gather(*(event.wait() for event in ready))
@@ -116,25 +125,20 @@ class Service:
                     part.result()
             await asyncio.wait(serving)
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:  # ASGI's own messages are untyped
-        """Let the gate of the settings in force answer."""
-        assert self._gate is not None
-        await self._gate(scope, receive, send)
-
     def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
         return Gate(
             lambda: Decider(policy_engine(settings)), board.assess, time.time_ns,
             lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
         )  # fmt: skip
 
-    async def _reload(self, worker: EngineWorker, board: RiskBoard) -> None:
+    async def _reload(self, worker: EngineWorker, board: RiskBoard, gates: _GateInForce) -> None:
         try:
             new = self._read_again()
             await asyncio.wrap_future(worker.call(lambda context: context.replace_settings(new)))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
-        self._gate = self._make_gate(worker, board, new)
+        gates.gate = self._make_gate(worker, board, new)
         old, self._settings = self._settings, new
         waiting = [
             name for name in Settings.__dataclass_fields__
@@ -157,12 +161,11 @@ class Service:
             f"{settings.api.listen}; response: {settings.response.mode}"
         )
 
-    def _health(self, worker: EngineWorker) -> dict[str, Any]:
-        counters = self._gate.counters if self._gate else None
+    def _health(self, worker: EngineWorker, gate: Gate) -> dict[str, Any]:
         return {
             "status": "ok" if worker.is_alive() else "the engine has stopped",
-            "questions": counters.questions if counters else 0,
-            "undecided": sum(counters.undecided.values()) if counters else 0,
+            "questions": gate.counters.questions,
+            "undecided": sum(gate.counters.undecided.values()),
             "mode": {"gate": self._settings.gate.mode, "response": self._settings.response.mode},
         }
 
