@@ -5,6 +5,7 @@ reads the resolver's files. The facts are a moment's: whoever acts later asks ag
 error, never an empty list.
 """
 
+import ipaddress
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,8 +58,11 @@ def _own(links: Sequence[Item]) -> Iterator[str]:
 
 
 def _broadcast(links: Sequence[Item]) -> Iterator[str]:
-    infos = (address for link in links for address in link.get("addr_info", ()))
-    return (address["broadcast"] for address in infos if "broadcast" in address)
+    for info in (address for link in links for address in link.get("addr_info", ())):
+        if info["family"] == "inet" and info["prefixlen"] < 31:  # whether or not the interface names it
+            yield str(ipaddress.ip_interface(f"{info['local']}/{info['prefixlen']}").network.broadcast_address)
+        if "broadcast" in info:
+            yield info["broadcast"]
 
 
 def _gateways(routes: Sequence[Item]) -> Iterator[str]:

@@ -6,6 +6,7 @@ enforcer refuses is a `RefusedError`. One connection a request: nothing to repai
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ostiary.enforcer.protocol import (
@@ -69,7 +70,8 @@ class EnforcerClient:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(self._timeout_s)
                 connection.connect(str(self._path))
-                connection.sendall(line)
+                with suppress(BrokenPipeError):  # it may have refused us before it heard us: its answer says why
+                    connection.sendall(line)
                 with connection.makefile("rb") as stream:
                     answer = stream.readline(MAX_ANSWER_BYTES)
         except OSError as error:
