@@ -10,21 +10,23 @@ import mmap
 import secrets
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, BinaryIO, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
 from sensors.errors import UnreadableInputError
-from sensors.packets import pcap, pcapng
+from sensors.packets import pcap, pcapng, times
 from sensors.packets.columns import Bytes, Numbers
-from sensors.packets.pipeline import Pipeline
+from sensors.packets.pipeline import CHUNK, Pipeline
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, Rows, never
 
 MAX_SPOOL = 8 << 30
 _BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
 
 
 class Walk(Protocol):
@@ -33,19 +35,30 @@ class Walk(Protocol):
     def __call__(self, data: Bytes, state: Numbers, packets: Rows, faults: Rows, noted: Numbers) -> int: ...
 
 
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class CaptureSource:
     """A capture file as a source; its flows, DNS questions and HTTP requests in batches of `chunk` packets."""
 
     format = "pcap"
 
-    def __init__(self, stream: IO[bytes], name: str, settings: SensorSettings, *, chunk: int = 1 << 16) -> None:
-        """Take over an opened, uncompressed capture; raise `UnreadableInputError` where it is none."""
+    def __init__(self, stream: IO[bytes], name: str, settings: SensorSettings, *, chunk: int = CHUNK) -> None:
+        """Map an opened, uncompressed capture, which is closed then; raise `UnreadableInputError` where it is none.
+
+        A batch is made of `chunk` packets, 1 to `CHUNK`.
+        """
         self.name = name
         self.counters = Counters()
-        self._data = _mapped(stream, name)
+        with stream:
+            self._data = _mapped(stream, name)
         self.size = int(self._data.size)
         self._chunk = chunk
         self._walk, self._state = _walker(self._data, name)
+        self._times = np.zeros(times.STATE_SIZE, np.int64)
         self._pipeline = Pipeline(name, settings, self.counters, secrets.randbits(63))
 
     @classmethod
@@ -53,18 +66,21 @@ class CaptureSource:
         """Open a capture file; raise `UnreadableInputError` where it cannot be read or is none."""
         try:
             stream = path.open("rb")
-            if stream.read(2) == b"\x1f\x8b":
+            with stream if (packed := stream.read(2) == _GZIP) else nullcontext():
                 stream.seek(0)
-                return cls.from_stream(gzip.open(stream), name, settings)  # type: ignore[arg-type]  # a GzipFile reads bytes
+                return cls.from_stream(stream, name, settings) if packed else cls(stream, name, settings)
         except OSError as error:
             raise UnreadableInputError(f"{name}: {error.strerror or error}") from error
-        return cls(stream, name, settings)
 
     @classmethod
-    def from_stream(cls, stream: BinaryIO, name: str, settings: SensorSettings) -> "CaptureSource":
-        """Read a capture from a pipe or other stream to its end (at most `MAX_SPOOL` bytes), then as from a file."""
-        spool = TemporaryFile()  # noqa: SIM115 - it lives as long as the source
-        fault = _spooled(stream, spool)
+    def from_stream(cls, stream: Readable, name: str, settings: SensorSettings) -> "CaptureSource":
+        """Read a capture, gzip or not, from a pipe or other stream to its end, then as from a file."""
+        spool, fault = _spooled(stream.read)
+        spool.seek(0)
+        if spool.read(2) == _GZIP:
+            spool.seek(0)
+            with spool, gzip.GzipFile(fileobj=spool) as unpacked:
+                spool, fault = _spooled(unpacked.read1)  # read() would lose what comes before damage
         source = cls(spool, name, settings)
         if fault is not None:
             source.counters.read += 1
@@ -73,20 +89,34 @@ class CaptureSource:
 
     def batches(self, stop: Callable[[], bool] = never) -> Iterator[Batch]:
         """Yield batches in event time; at the end, or when stopped, a last one with the ends of all flows."""
-        pipeline, log = self._pipeline, self._pipeline.log
-        while self._state[pcap.POSITION] < self._data.size and not stop():
-            count = self._walk(self._data, self._state, pipeline.packets[: self._chunk], log.faults, log.noted)
-            self.counters.read += log.drain(self.counters)
-            if count:
-                yield pipeline.feed(self._data, count)
-        yield pipeline.finish()
+        packets, held = self._pipeline.packets[: self._chunk + 1], 0
+        while not stop():
+            count = held + self._next(packets[held:])
+            at_end = self._state[pcap.POSITION] >= self._data.size
+            ready = count if at_end or not count else count - 1  # the last one waits for the one after it
+            disbelieved = int(self._times[times.DISBELIEVED])
+            times.settle(packets, ready, count, self._times)
+            self.counters.late += int(self._times[times.DISBELIEVED]) - disbelieved
+            self.counters.bytes = int(self._state[pcap.POSITION])
+            if ready:
+                yield self._pipeline.feed(self._data, ready)
+            if at_end:
+                break
+            held = count - ready
+            packets[:held] = packets[ready:count]
+        yield self._pipeline.finish()
+
+    def _next(self, packets: Rows) -> int:
+        log = self._pipeline.log
+        count = self._walk(self._data, self._state, packets, log.faults, log.noted)
+        self.counters.read += log.drain(self.counters)
+        return count
 
     def frames(self) -> Iterator[tuple[np.void, bytes]]:
         """Yield each packet (a row of `PACKET`, up to `link`) with a copy of its bytes, instead of `batches`; slow."""
-        packets, log = self._pipeline.packets, self._pipeline.log
+        packets = self._pipeline.packets[: self._chunk]
         while self._state[pcap.POSITION] < self._data.size:
-            count = self._walk(self._data, self._state, packets[: self._chunk], log.faults, log.noted)
-            log.drain(self.counters)
+            count = self._next(packets)
             for packet in packets[:count].copy():
                 begin = int(packet["offset"])
                 yield packet, self._data[begin : begin + int(packet["captured"])].tobytes()
@@ -109,16 +139,17 @@ def _walker(data: Bytes, name: str) -> tuple[Walk, Numbers]:
     raise UnreadableInputError(f"{name}: neither pcap nor pcapng")
 
 
-def _spooled(stream: BinaryIO, spool: IO[bytes]) -> Fault | None:
-    """Copy the stream; return a fault where it was damaged or too long. What came before is kept."""
-    size = 0
+def _spooled(read: Callable[[int], bytes]) -> tuple[IO[bytes], Fault | None]:
+    """Copy what `read` gives into a temporary file; with it comes a fault where the stream was damaged or too long."""
+    spool = TemporaryFile()  # noqa: SIM115 - the caller closes it
+    size, fault = 0, None
     try:
-        while block := stream.read(_BLOCK):
+        while block := read(_BLOCK):
             if size + len(block) > MAX_SPOOL:
-                return Fault("capture.long", size, f"more than {MAX_SPOOL} bytes; the rest is not read")
+                fault = Fault("capture.long", size, f"more than {MAX_SPOOL} bytes; the rest is not read")
+                break
             size += spool.write(block)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        return Fault("capture.gzip", size, f"damaged gzip data ({error})")
-    finally:
-        spool.flush()
-    return None
+        fault = Fault("capture.gzip", size, f"damaged gzip data ({error})")
+    spool.flush()
+    return spool, fault

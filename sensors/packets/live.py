@@ -90,6 +90,7 @@ class LiveSource:
             blocks.append(begin)
             count = ring.walk(self._ring.data, begin, self._state, self._link, self._skip, packets, count)
         batch = self._pipeline.feed(self._ring.data, count) if count else None
+        self.counters.bytes += int(packets["captured"][:count].sum(dtype=np.int64))
         for begin in blocks:
             self._ring.release(begin)
         return batch

@@ -43,7 +43,8 @@ class Pipeline:
     def __init__(
         self, name: str, settings: SensorSettings, counters: Counters, seed: int, *, has_offsets: bool = True
     ) -> None:
-        self.packets = np.zeros(CHUNK, PACKET)
+        self.packets = np.zeros(CHUNK + 1, PACKET)
+        """Room for the frames of a batch, and the one after it."""
         self.log = FaultLog(has_offsets)
         self._name = name
         self._counters = counters
@@ -88,7 +89,6 @@ class Pipeline:
         self._counters.ignored += ignored
         self._counters.parsed += len(packets) - ignored - malformed
         self._counters.late += late
-        self._counters.bytes += int(packets["captured"].sum(dtype=np.int64))
 
     def _batch(self, tables: dict[Kind, Rows], texts: Texts) -> Batch:
         self._counters.dropped += self._table.take_evicted() + self._payloads.take_dropped()
