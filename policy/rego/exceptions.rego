@@ -10,6 +10,7 @@ import data.ostiary.config
 # An exception holds until its end; one without a readable end never holds.
 in_force(exception) if {
 	end := text(exception, "until")
+	end != ""
 	is_time(end)
 	asked_at < end
 }

@@ -83,7 +83,7 @@ problems contains "input.subject" if object.get(entity_kinds, entity_kind, false
 
 problems contains "input.subject" if entity_id == ""
 
-problems contains "input.resource" if object.get(config.matrix, [resource_kind, sensitivity], {}) == {}
+problems contains "input.resource" if object.get(config.matrix, [resource_kind, sensitivity], false) == false
 
 problems contains "input.action" if action == ""
 

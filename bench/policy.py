@@ -1,0 +1,151 @@
+"""Measure one decision: the embedded engine beside opa-python-client against a real OPA on this machine.
+
+    python -m bench.policy [--decisions 3000] [--rounds 5] [--opa .tools/bin/opa]
+
+Both evaluate the shipped bundle on the same questions, in turns of one round each, in random order; input encoding and
+result decoding are included. `decide` is the whole way from a request to a decision with its digests, `gate` from
+nginx's headers to the answer (evaluated each time, and reused). Read the ratio: absolute figures move with the load.
+(With -m, since as a script it would hide the package of its own name.)
+"""
+
+import argparse
+import os
+import platform
+import random
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ostiary.gate import Gate
+from ostiary.settings import GateSettings
+from policy.bundles import SHIPPED, Bundle, load_bundle
+from policy.decide import Decider
+from policy.document import request_document
+from policy.engines.embedded import EmbeddedEngine
+from policy.engines.opa import OpaEngine
+from policy.values import AccessRequest, Resource, Subject
+from risk.values import Assessment, Level
+from sensors.values import Entity, EntityKind
+
+NOW = 1_764_000_000_000_000_000
+Question = tuple[AccessRequest, Assessment | None]
+
+
+def questions(count: int) -> list[Question]:
+    """Return questions with every kind of resource and of risk."""
+    chance = random.Random(1)
+    made: list[Question] = []
+    for number in range(count):
+        entity = Entity(EntityKind.IP, f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
+        resource = Resource("http", "/shop/", chance.choice(["public", "normal", "sensitive"]))
+        request = AccessRequest(NOW + number, Subject(entity), resource, "GET", {"gateway": "nginx"})
+        known = Assessment(
+            NOW, entity, round(chance.random(), 4), Level.HIGH, 0.7, 3.0, 600.0, ("scan.vertical",), (), {}, "m"
+        )
+        made.append((request, known if chance.random() < 0.7 else None))
+    return made
+
+
+@contextmanager
+def real_opa(binary: str) -> Iterator[str]:
+    """Run an OPA that serves the shipped bundle on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [binary, "run", "--server", "--disable-telemetry", "-l", "error", "-a", address, "-b", str(SHIPPED)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"http://{address}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def gate(bundle: Bundle, asked: Sequence[Question], reuse: bool) -> Callable[[int], object]:
+    """Return what answers the n-th question of nginx's."""
+    known = {request.subject.entity: assessment for request, assessment in asked}
+    clock = iter(range(NOW, NOW + 1 << 62, 1 if reuse else 2_000_000_000))
+    application = Gate(
+        lambda: Decider(EmbeddedEngine(bundle)), lambda entity, _: known.get(entity), lambda: next(clock),
+        lambda *_: None, GateSettings(mode="enforce"),
+    )  # fmt: skip
+    headers = [
+        [(b"x-real-ip", r.subject.entity.id.encode()), (b"x-original-method", b"GET"), (b"x-ostiary-route", b"/shop/")]
+        for r, _ in asked
+    ]
+    return lambda n: application.answer(headers[n])
+
+
+def measure(call: Callable[[int], object], count: int) -> list[float]:
+    """Return the microseconds of each call."""
+    taken = []
+    for number in range(count):
+        started = time.perf_counter_ns()
+        call(number)
+        taken.append((time.perf_counter_ns() - started) / 1e3)
+    return taken
+
+
+def report(name: str, taken: list[float], rival: float | None = None) -> None:
+    """Print one line of figures."""
+    taken.sort()
+    rate = len(taken) / sum(taken) * 1e6
+    beside = f"{rate / rival:8.1f} x" if rival else f"{'1.0 x':>10}"
+    p50, p99 = (taken[int(len(taken) * share)] for share in (0.5, 0.99))
+    print(f"{name:36} {p50:9.1f} {p99:9.1f} {rate:10.0f} {beside}")
+
+
+def machine() -> str:
+    """Return what it ran on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--decisions", type=int, default=3000, help="per round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--opa", default=shutil.which("opa") or ".tools/bin/opa")
+    options = parser.parse_args()
+    asked = questions(options.decisions)
+    documents = [request_document(*question) for question in asked]
+    bundle = load_bundle()
+    embedded, decider = EmbeddedEngine(bundle), Decider(EmbeddedEngine(bundle))
+    with real_opa(options.opa) as url:
+        opa = OpaEngine(url, bundle, timeout_s=10)
+        ways: dict[str, Callable[[int], Any]] = {
+            "opa-python-client, real OPA": lambda n: opa.evaluate(documents[n]),
+            "embedded": lambda n: embedded.evaluate(documents[n]),
+            "embedded, decide with digests": lambda n: decider.decide(*asked[n]),
+            "gate, decided each time": gate(bundle, asked, reuse=False),
+            "gate, reused": gate(bundle, asked, reuse=True),
+        }
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(options.rounds):
+            for name in random.sample(sorted(ways), len(ways)):
+                taken[name] += measure(ways[name], options.decisions)
+        opa.close()
+    print(f"{machine()}; {options.rounds} rounds of {options.decisions}, interleaved; microseconds a decision")
+    print(f"{'':36} {'p50':>9} {'p99':>9} {'per s':>10} {'rate':>10}")
+    first, *rest = ways
+    rival = len(taken[first]) / sum(taken[first]) * 1e6
+    report(first, taken[first])
+    for name in rest:
+        report(name, taken[name], rival)
+
+
+if __name__ == "__main__":
+    main()
