@@ -116,6 +116,11 @@ class HourlyBudget:
     def __init__(self, per_hour: int) -> None:
         self._acted: deque[int] = deque(maxlen=max(per_hour, 1))
 
+    def resize(self, per_hour: int) -> None:
+        """Go on with another budget; what was spent stays spent."""
+        if self._acted.maxlen != max(per_hour, 1):
+            self._acted = deque(self._acted, maxlen=max(per_hour, 1))
+
     def spend(self, now: int) -> None:
         """Count one action."""
         self._acted.append(now)

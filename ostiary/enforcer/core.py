@@ -21,15 +21,14 @@ class Enforcer:
 
     def __init__(
         self,
-        settings: ResponseSettings,
+        settings: Callable[[], ResponseSettings],
         actuator: Actuator,
-        never: Callable[[], guards.NeverList],
+        never: Callable[[ResponseSettings], guards.NeverList],
         clock: Callable[[], int],
     ) -> None:
-        """`never` finds out whom to spare, anew for each action; `clock` gives ns and never goes back."""
-        self._mode, self._limits = Mode(settings.mode), limits_of(settings)
-        self._actuator, self._never, self._clock = actuator, never, clock
-        self._budget = guards.HourlyBudget(settings.max_actions_per_hour)
+        """`settings` and `never` (whom to spare) are asked anew for each action; `clock` gives ns, never going back."""
+        self._settings, self._actuator, self._never, self._clock = settings, actuator, never, clock
+        self._budget = guards.HourlyBudget(settings().max_actions_per_hour)
 
     def answer(self, line: bytes) -> Answer:
         """Return the answer to one line."""
@@ -55,15 +54,18 @@ class Enforcer:
         return Answer(ok=True)
 
     def _apply(self, request: Apply) -> None:
-        if self._mode is Mode.OBSERVE:
+        settings = self._settings()
+        limits = limits_of(settings)
+        self._budget.resize(limits.per_hour)
+        if Mode(settings.mode) is Mode.OBSERVE:
             raise RefusedError("guard.observe", "the enforcer's own settings say observe")
         target = _target(request.target)
-        refuse_if(guards.check_target(target, self._never()))
-        refuse_if(guards.check_lease(request.lease_s, self._limits))
+        refuse_if(guards.check_target(target, self._never(settings)))
+        refuse_if(guards.check_lease(request.lease_s, limits))
         active = [blocked for blocked, _ in self._actuator.active()]
         if target not in active:
             now = self._clock()
-            refuse_if(guards.check_usage(guards.Usage(self._budget.spent(now), len(active)), self._limits))
+            refuse_if(guards.check_usage(guards.Usage(self._budget.spent(now), len(active)), limits))
             self._budget.spend(now)
         self._actuator.apply(target, request.lease_s)
 

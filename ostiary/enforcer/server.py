@@ -32,14 +32,14 @@ IDLE_S = 30.0
 _PEER = struct.Struct("3i")
 
 
-def serve(socket_path: Path, settings: ResponseSettings, allowed_uid: int) -> None:
+def serve(socket_path: Path, settings: Callable[[], ResponseSettings], allowed_uid: int) -> None:
     """Carry out requests of `allowed_uid` until SIGTERM; raise `ResponseError` where it cannot start.
 
-    Keeps no capability but CAP_NET_ADMIN. Settings are read once: restart it after a change (leases stay).
+    Keeps no capability but CAP_NET_ADMIN. `settings` is asked anew for each action.
     """
     actuator = NftablesActuator()
-    enforcer = Enforcer(settings, actuator, lambda: never_list(settings.never), time.monotonic_ns)
-    never_list(settings.never)
+    enforcer = Enforcer(settings, actuator, lambda now: never_list(now.never), time.monotonic_ns)
+    never_list(settings().never)
     actuator.active()  # tells a missing nft or capability before anybody asks
     with _listen(socket_path, allowed_uid) as listener:
         try:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,7 @@ def apply(target: str, lease_s: float = 60.0) -> bytes:
 
 def make(settings: ResponseSettings = SETTINGS, clock: Clock | None = None) -> tuple[Enforcer, Memory]:
     memory = Memory()
-    return Enforcer(settings, memory, lambda: NEVER, clock or Clock()), memory
+    return Enforcer(lambda: settings, memory, lambda _: NEVER, clock or Clock()), memory
 
 
 BAD = [
@@ -157,11 +157,13 @@ def test_it_acts_only_where_its_own_settings_say_enforce() -> None:
 
 
 def test_without_knowing_whom_to_spare_it_does_nothing() -> None:
-    def unknown() -> NeverList:
+    def unknown(_: ResponseSettings) -> NeverList:
         raise MachineFactsError("ip is not installed")
 
     memory = Memory()
-    assert Enforcer(SETTINGS, memory, unknown, Clock()).answer(apply("192.0.2.1")).code == MachineFactsError.code
+    assert (
+        Enforcer(lambda: SETTINGS, memory, unknown, Clock()).answer(apply("192.0.2.1")).code == MachineFactsError.code
+    )
     assert not memory.held
 
 
@@ -234,6 +236,13 @@ class Running:
         return {name: int(value, 16) for name, value in (line.split(":") for line in lines if line.startswith("Cap"))}
 
 
+def write_settings(file: Path, mode: str) -> None:
+    file.write_text(
+        f'[response]\nmode = "{mode}"\nenforcer_socket = "{file.with_name("enforcer.sock")}"\nlease_s = 60.0\n'
+        "max_actions_per_hour = 3\nmax_active = 2\nnever = ['198.51.100.0/24']\n"
+    )
+
+
 Start = Callable[..., Running]
 
 
@@ -245,10 +254,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def begin(uid: int = os.geteuid(), mode: str = "enforce") -> Running:
         config, path = tmp_path / "ostiary.toml", tmp_path / "enforcer.sock"
-        config.write_text(
-            f'[response]\nmode = "{mode}"\nenforcer_socket = "{path}"\nlease_s = 60.0\n'
-            "max_actions_per_hour = 3\nmax_active = 2\nnever = ['198.51.100.0/24']\n"
-        )
+        write_settings(config, mode)
         program = f"{sys.executable} -m ostiary.enforcer --config {config} --uid {uid}"
         command = ["unshare", "-n", "sh", "-c", f"{NETWORK} && exec {program}"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -370,3 +376,31 @@ def test_a_socket_left_behind_is_no_obstacle(start: Start) -> None:
     running.process.wait(60)
     assert running.socket.exists()
     start().client.ping()
+
+
+@pytest.mark.root
+def test_changed_settings_count_at_once_and_wrong_ones_do_not(start: Start) -> None:
+    running = start(mode="observe")
+    config = running.socket.with_name("ostiary.toml")
+    with pytest.raises(RefusedError) as caught:
+        running.client.apply(ip("192.0.2.1"), 60.0)
+    assert caught.value.reason == "guard.observe"
+    write_settings(config, "enforce")
+    running.client.apply(ip("192.0.2.1"), 60.0)
+    write_settings(config, "whatever")
+    running.client.apply(ip("192.0.2.1"), 60.0)
+    write_settings(config, "observe")
+    with pytest.raises(RefusedError):
+        running.client.apply(ip("192.0.2.1"), 60.0)
+    assert running.client.undo(ip("192.0.2.1"))
+
+
+def test_a_smaller_budget_forgives_nothing() -> None:
+    memory, now = Memory(), {"settings": SETTINGS}
+    enforcer = Enforcer(lambda: now["settings"], memory, lambda _: NEVER, Clock())
+    assert all(enforcer.answer(apply(f"192.0.2.{number}")).ok for number in (1, 2))
+    memory.teardown()
+    now["settings"] = replace(SETTINGS, max_actions_per_hour=2)
+    assert enforcer.answer(apply("192.0.2.3")).reason == "guard.budget"
+    now["settings"] = SETTINGS
+    assert enforcer.answer(apply("192.0.2.3")).ok
