@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import risk.evidence
 from risk.values import Contribution, Evidence, Words
 from risk.windows import FlowView
+from risk.windows.keyed import Told
 from sensors.values import Entity, Kind, Rows
 
 
@@ -33,6 +34,11 @@ class Weight:
     def at(self, strength: float) -> float:
         """Return the risk for a strength (1 is the threshold)."""
         return min(self.top, self.base + self.step * math.log2(max(strength, 1.0)))
+
+    @property
+    def enough(self) -> float:
+        """The strength beyond which the risk grows no more, so that nothing new is to be told."""
+        return float(2 ** ((self.top - self.base) / self.step)) if self.step else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,10 @@ class Reason:
     ceiling: float = 0.0
     detector: str = ""
     """The behaviour's name where the code doesn't begin with it."""
+
+    def due(self, told: Told, strength: float, now: int) -> bool:
+        """Return whether to tell a crossing of this strength now, and take note of it."""
+        return told.again(self.code, min(strength, self.weight.enough), now)
 
     def evidence(
         self, entity: Entity, place: "Place", strength: float, words: Sequence[str | Entity], facts: Sequence[Fact],

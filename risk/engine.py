@@ -88,7 +88,8 @@ class RiskEngine:
             strengths = rule.strength(view)
             if not (strengths >= 1).any():
                 continue
-            for row in self._throttle.admit(view.rows["ts"], view.keys, number, strengths, rule.quiet_s):
+            capped = np.minimum(strengths, rule.reason.weight.enough)
+            for row in self._throttle.admit(view.rows["ts"], view.keys, number, capped, rule.quiet_s):
                 mark = rule.mark(view, int(row), float(strengths[row]))
                 found.append((_order(view, mark.row, place, number), mark.evidence))
         looked_at = np.flatnonzero(view.sampled).tolist()

@@ -13,7 +13,7 @@ import re2  # type: ignore[import-untyped]  # the wheel brings no types
 MAX_TEXT = 4096
 
 SQL = (
-    r"\bunion\b[\s/*(]+(?:all[\s/*(]+|distinct[\s/*(]+)?select\b",
+    r"""\bunion\b[\s/*(]+(?:all[\s/*(]+|distinct[\s/*(]+)?select\b(?:\W*(?:\d|null|@|'|"|\*|$)|\s*\w+\s*[,(]|.{1,99}\bfrom\b)""",
     r"""(?:'|"|\)|\b\d+)\s*(?:\bor\b|\band\b|\|\||&&)\s*['"(]*[\w.]+['")]*\s*(?:=|<|>|\blike\b)""",
     r"""'\s*(?:\bor\b|\band\b)\s+\(?(?:select|not|exists|sleep|\d+)\b""",
     r"\bselect\b.{1,120}\bfrom\s+[\w.`\[\]]{0,60}(?:information_schema|pg_catalog|sysobjects|dual|user|passw|admin)",
@@ -103,7 +103,7 @@ _AGENTS = _compile(list(SCANNER))
 
 def decoded(text: str) -> str:
     """Return a text percent-decoded, at most twice and cut to `MAX_TEXT`; "+" in a query reads as a space."""
-    text = text[:MAX_TEXT]
+    text = _clean(text)
     head, mark, query = text.partition("?")
     text = head + mark + query.replace("+", " ")
     for _ in range(2):
@@ -111,6 +111,11 @@ def decoded(text: str) -> str:
             break
         text = unquote_to_bytes(text).decode("utf-8", "replace")
     return text
+
+
+def _clean(text: str) -> str:
+    """Cut a text, and replace lone surrogates, which JSON can smuggle in and UTF-8 cannot hold."""
+    return text[:MAX_TEXT].encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=4096)
@@ -124,4 +129,4 @@ def classes_in(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def is_scanner(agent: str) -> bool:
     """Return whether a user agent names a tool that looks for weaknesses."""
-    return bool(_AGENTS.Match(agent[:MAX_TEXT]))
+    return bool(_AGENTS.Match(_clean(agent)))

@@ -43,6 +43,20 @@ def _beacon(view: FlowView) -> NDArray[np.float32]:
     return np.where(even & outward, view.feature("ch_gaps") / MIN_GAPS, 0).astype(np.float32)
 
 
+def _refused(view: FlowView) -> NDArray[np.float32]:
+    rows, failed = view.rows, view.feature("ch_failures_60")
+    alone = (failed >= 20) & (view.feature("sweep_peers_600") < 3) & (view.feature("pair_done_600") < 1)
+    alone &= (rows["proto"] == 6) & ~np.isin(rows["resp_port"], REGULAR_PORTS)
+    if not alone.any():
+        return np.zeros(len(rows), np.float32)
+    return np.where(alone & ~_private(rows["resp_hi"], rows["resp_lo"]), failed / 20, 0).astype(np.float32)
+
+
+def _refused_words(view: FlowView, row: int) -> Sequence[str | Entity]:
+    failed, port = view.value(row, "ch_failures_60"), int(view.rows[row]["resp_port"])
+    return view.orig(row), f" called port {port} of ", view.resp(row), f" {failed:.0f} times in a minute, in vain"
+
+
 def _words(view: FlowView, row: int) -> Sequence[str | Entity]:
     gap, spread = view.value(row, "ch_gap"), view.value(row, "ch_gap_cv")
     port, calls = int(view.rows[row]["resp_port"]), view.value(row, "ch_gaps") + 1
@@ -63,6 +77,16 @@ BEHAVIOUR = Behaviour(
             (("ch_gaps", 4), ("ch_count_600", 4)),
             _words,
             quiet_s=3600,
+        ),
+        FlowRule(
+            Reason(
+                "beacon.refused", "T1071", Weight(0.35, 0.12, 0.6), 3600, 1e-3,
+                "a program that never backs off from a service that is gone",
+            ),
+            _refused,
+            (("ch_failures_60", 5), ("ch_count_600", 10)),
+            _refused_words,
+            quiet_s=600,
         ),
     ),
 )  # fmt: skip

@@ -34,7 +34,7 @@ LOGIN_SERVICES = tuple(
 FORGOT = "somebody who forgot a password, or a program that kept an old one"
 ATTEMPTS = {
     AuthOutcome.FAILURE: (
-        Reason("auth.failure", "T1110", Weight(0.07), 900, 0.05, FORGOT, 0.4, NAME),
+        Reason("auth.failure", "T1110", Weight(0.07), 900, 0.05, FORGOT, 0.45, NAME),
         "failed to log in",
     ),
     AuthOutcome.INVALID_USER: (
@@ -46,7 +46,7 @@ ATTEMPTS = {
         "left before it tried to log in",
     ),
 }
-GUESSING = Reason("brute_force.password", "T1110.001", Weight(0.62, 0.3, 0.93), 3600, 1e-3, FORGOT)
+GUESSING = Reason("brute_force.password", "T1110.001", Weight(0.69, 0.27, 0.93), 3600, 1e-3, FORGOT)
 ENUMERATION = Reason(
     "brute_force.enumeration", "T1110.003", Weight(0.6, 0.27, 0.92), 3600, 1e-3,
     "a migration whose users don't exist on the new server yet",
@@ -156,18 +156,18 @@ def _guesses(
     patient = attacker.patient.add(place.ts, count)
     facts = [Fact("failures_600", failures, 2), Fact("failures_7200", patient, 4)]
     strength = max(failures / 4.9, patient / 12)
-    if attacker.told.again(GUESSING.code, strength, place.ts):
+    if GUESSING.due(attacker.told, strength, place.ts):
         words = culprit, f" failed to log in {failures:.0f} times within ten minutes, {patient:.0f} within two hours"
         yield Mark(row, GUESSING.evidence(culprit, place, strength, words, facts, round(patient)))
     attacker.users.add(place.ts, user)
     users = attacker.users.count.value
-    if attacker.told.again(SPRAYING.code, users / 5, place.ts):
+    if SPRAYING.due(attacker.told, users / 5, place.ts):
         words = culprit, f" tried {users:.0f} users within ten minutes"
         yield Mark(row, SPRAYING.evidence(culprit, place, users / 5, words, [Fact("users_600", users, 1), *facts]))
     if outcome == AuthOutcome.INVALID_USER:
         attacker.invalid.add(place.ts, user)
         invalid = attacker.invalid.count.value
-        if attacker.told.again(ENUMERATION.code, invalid / 3.9, place.ts):
+        if ENUMERATION.due(attacker.told, invalid / 3.9, place.ts):
             words = culprit, f" tried {invalid:.0f} users that don't exist within ten minutes"
             facts = [Fact("invalid_users_600", invalid, 1), *facts]
             yield Mark(row, ENUMERATION.evidence(culprit, place, invalid / 3.9, words, facts))
@@ -175,7 +175,7 @@ def _guesses(
 
 def _broken_in(place: Place, row: int, attacker: _Attacker, culprit: Entity, user: str) -> Iterator[Mark]:
     failures = attacker.failures.add(place.ts, 0)
-    if not attacker.told.again(BROKEN_IN.code, failures / 8, place.ts):
+    if not BROKEN_IN.due(attacker.told, failures / 8, place.ts):
         return
     facts = [Fact("failures_600", failures, 2)]
     words = culprit, f" logged in after {failures:.0f} failures within ten minutes", *_named(user)
@@ -225,7 +225,7 @@ BEHAVIOUR = Behaviour(
     (
         FlowRule(
             Reason(
-                "brute_force.logins", "T1110", Weight(0.5, 0.25, 0.9), 3600, 1e-3,
+                "brute_force.logins", "T1110", Weight(0.55, 0.25, 0.9), 3600, 1e-3,
                 "automation that logs in for each of many short tasks",
             ),
             _logins,

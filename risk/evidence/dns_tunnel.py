@@ -118,7 +118,7 @@ def _carry(
     if names < 8 or carried / names < 12:
         return
     strength = carried / (700 if odd > 0.3 * questions else 1400)
-    if channel.told.again(TUNNEL.code, strength, place.ts):
+    if TUNNEL.due(channel.told, strength, place.ts):
         words = source, f" asked for {names:.0f} different names under {base[:80] or 'no domain'} within ten minutes,"
         tail = f" which carry about {carried:.0f} bytes"
         facts = [Fact("dns_carried_600", carried, 200), Fact("dns_names_600", names, 10), Fact("dns_odd_600", odd, 3)]
@@ -128,7 +128,7 @@ def _carry(
 def _missing(place: Place, row: int, asker: _Asker, source: Entity, base: str) -> Iterator[Mark]:
     asker.missing.add(place.ts, base)
     missing = asker.missing.count.value
-    if asker.told.again(GENERATED.code, missing / 10, place.ts):
+    if GENERATED.due(asker.told, missing / 10, place.ts):
         words = source, f" asked for {missing:.0f} random-looking domains within ten minutes that don't exist"
         facts = [Fact("dns_missing_600", missing, 2)]
         yield Mark(row, GENERATED.evidence(source, place, missing / 10, words, facts, round(missing)))

@@ -102,7 +102,7 @@ class Requests:
                 continue
             client = self._clients[name]
             strength = client.requests.add(ts) / 500
-            if client.told.again(HTTP.code, strength, ts):
+            if HTTP.due(client.told, strength, ts):
                 who, many = host_entity(name), client.requests.value
                 words = who, f" sent {many:.0f} requests within ten seconds"
                 facts = [Fact("requests_10", many, 50)]

@@ -38,7 +38,7 @@ def _targets_or_nothing(targets: Column, needed: Column, done: Column) -> Column
 def _vertical(view: FlowView) -> Column:
     ports, failed = view.feature("pair_ports_600"), view.feature("pair_failed_600")
     quiet = np.where(view.rows["proto"] == UDP, 60, 20)
-    needed = np.where(failed >= 0.5 * ports, 12, quiet)
+    needed = np.where(failed >= 0.5 * ports, 10, quiet)
     return _targets_or_nothing(ports, needed, view.feature("pair_done_600"))
 
 
@@ -63,7 +63,8 @@ def _ping(view: FlowView) -> Column:
 
 def _slow(view: FlowView) -> Column:
     lonely = (view.feature("src_failed_600") >= 0.6) & ~np.isin(view.rows["resp_port"], PEER_PORTS)
-    lonely &= view.feature("src_starts_60") < 30  # faster ones are told as what they are
+    # Faster ones are told as what they are.
+    lonely &= (view.feature("pair_ports_600") < 10) & (view.feature("sweep_peers_600") < 8)
     return np.where(lonely, view.feature("src_slow_14400") / 25, 0).astype(np.float32)
 
 
@@ -96,7 +97,7 @@ BEHAVIOUR = Behaviour(
     (
         FlowRule(
             Reason(
-                "scan.vertical", "T1046", Weight(0.5, 0.12, 0.92), 1800, 1e-4,
+                "scan.vertical", "T1046", Weight(0.5, 0.18, 0.92), 1800, 1e-4,
                 "an inventory or monitoring host that is meant to look at every port",
             ),
             _vertical,
@@ -105,7 +106,7 @@ BEHAVIOUR = Behaviour(
         ),
         FlowRule(
             Reason(
-                "scan.horizontal", "T1046", Weight(0.5, 0.15, 0.92), 1800, 1e-4,
+                "scan.horizontal", "T1046", Weight(0.5, 0.18, 0.92), 1800, 1e-4,
                 "a monitoring host, or a service whose peers are all down at once",
             ),
             _horizontal,

@@ -117,7 +117,7 @@ def _habits(place: Place, row: int, client: _Client, name: str, request: _Reques
     if status in (400, 403, 404, 405, 410):
         client.missing.add(place.ts, request.path.partition("?")[0][:256])
         missing = client.missing.count.value
-        if client.told.again(PROBING.code, missing / 8, place.ts):
+        if PROBING.due(client.told, missing / 8, place.ts):
             words = (f" asked for {missing:.0f} different missing or forbidden paths within a minute",)
             yield _mark(PROBING, place, row, name, words, [Fact("web_missing_60", missing, 2)], missing / 8)
     yield from _logins(place, row, client, name, request)
@@ -134,7 +134,7 @@ def _logins(place: Place, row: int, client: _Client, name: str, request: _Reques
         return
     guesses, refusals = client.guesses.add(place.ts, float(login)), client.refusals.add(place.ts, 0.0)
     strength = max(guesses / 8, refusals / 8)
-    if client.told.again(GUESSING.code, strength, place.ts):
+    if GUESSING.due(client.told, strength, place.ts):
         what = f" sent {guesses:.0f} logins within five minutes and was refused {refusals:.0f} times"
         facts = [Fact("web_guesses_300", guesses, 2), Fact("web_refusals_300", refusals, 2)]
         yield _mark(GUESSING, place, row, name, (what,), facts, strength)

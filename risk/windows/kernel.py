@@ -441,14 +441,14 @@ def advance(
 
 @njit(cache=True)
 def admit(stamps: Any, keys: Any, code: Any, strengths: Any, table: Any, quiet_ns: Any, out: Any) -> Any:
-    """Let a crossing of (entity, behaviour) through when new, half as strong again, or quiet for `quiet_ns`."""
+    """Let a crossing of (entity, behaviour) through when new, a quarter stronger, or quiet for `quiet_ns`."""
     for i in range(strengths.size):
         if strengths[i] < 1.0:
             continue
         slot, fresh = slot_of(table, keys[i], code, stamps[i])
         elapsed(table, slot, stamps[i])
         cells = table.cells[slot]
-        if fresh or strengths[i] >= 1.5 * cells[0] or stamps[i] - table.marks[slot] >= quiet_ns:
+        if fresh or strengths[i] >= 1.25 * cells[0] or stamps[i] - table.marks[slot] >= quiet_ns:
             cells[0] = strengths[i]
             table.marks[slot] = stamps[i]
             out[i] = True

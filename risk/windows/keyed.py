@@ -81,7 +81,7 @@ class Distinct(Generic[K]):
 
 
 class Told:
-    """Which crossings of one key were told: again only when half as strong again, or after a quiet time."""
+    """Which crossings of one key were told: again only when a quarter stronger, or after a quiet time."""
 
     __slots__ = ("_told",)
 
@@ -93,7 +93,7 @@ class Told:
         if strength < 1.0:
             return False
         last = self._told.get(code)
-        if last is not None and strength < 1.5 * last[0] and now - last[1] < QUIET_NS:
+        if last is not None and strength < 1.25 * last[0] and now - last[1] < QUIET_NS:
             return False
         self._told[code] = (strength, now)
         return True

