@@ -71,7 +71,7 @@ class DecisionRecord:
     policy_revision: str
     model_revision: str
     input_digest: str
-    """SHA-256 (hex) of the canonical input document with the plain subject."""
+    """Commitment (hex) to the record with the plain subject; keyed, since a bare digest of an address is guessable."""
     document: Mapping[str, Any]
     """The input document with the subject pseudonymised (JSON values, hence Any)."""
     reason: str = ""
