@@ -50,8 +50,9 @@ class Format:
 @cache
 def formats() -> tuple[Format, ...]:
     """Return all formats, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(sensors.formats.__path__))
-    return tuple(importlib.import_module(f"sensors.formats.{name}").FORMAT for name in names)
+    modules = [module.name for module in pkgutil.iter_modules(sensors.formats.__path__)]
+    found = [importlib.import_module(f"sensors.formats.{name}").FORMAT for name in modules]
+    return tuple(sorted(found, key=lambda candidate: candidate.name))
 
 
 def read_head(path: Path) -> bytes:
@@ -72,8 +73,9 @@ def read_head(path: Path) -> bytes:
 def recognise(path: Path) -> Format:
     """Return the format that recognises a file best; raise `UnknownFormatError` or `UnreadableInputError`."""
     head = read_head(path)
-    best = max(formats(), key=lambda candidate: candidate.recognise(head, path.name))
-    if best.recognise(head, path.name) <= 0:
+    scores = [(candidate.recognise(head, path.name), candidate) for candidate in formats()]
+    score, best = max(scores, key=lambda scored: scored[0])
+    if score <= 0:
         known = ", ".join(candidate.name for candidate in formats())
         raise UnknownFormatError(f"{path}: no format recognises it; name one with --format ({known})")
     return best

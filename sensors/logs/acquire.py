@@ -115,6 +115,7 @@ class Follower:
         self._stream = open_file(path)
         self._head = self._read_head()
         if self._head[:2] == _GZIP_MAGIC:
+            self.close()
             raise UnreadableInputError(f"{path}: a gzip file can't be followed")
         self._position = self._stream.seek(0, os.SEEK_END)
 

@@ -63,7 +63,8 @@ class ZeekParser:
 
     def _json(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
         fields = read_object(line)
-        table = _BY_PATH.get(fields.get("_path", self._path)) or _guess(fields)
+        told = fields.get("_path")
+        table = _BY_PATH.get(told) if isinstance(told, str) else _BY_PATH.get(self._path) or _guess(fields)
         if table is None:
             if "ts" not in fields:
                 raise MalformedLineError("zeek.ts", "there is no time stamp")

@@ -4,6 +4,7 @@ Values come as TSV gives them (bytes) or as JSON does (numbers, texts, booleans,
 and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log and ssh.log.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,13 +64,17 @@ def _duration(value: Value) -> int:
 def _number(value: Value) -> int:
     if value is None:
         return 0
-    if isinstance(value, (list, dict)) or value != value:  # a list, or not a number
+    if isinstance(value, (list, dict)) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError
     return int(value)
 
 
 def _text(value: Value) -> Text:
-    return value if isinstance(value, (bytes, str)) else b"" if value is None else str(value)
+    if value is None:
+        return b""
+    if isinstance(value, (list, dict)):
+        raise ValueError
+    return value if isinstance(value, (bytes, str)) else str(value)
 
 
 def _needed(value: Value) -> Text:
@@ -126,7 +131,7 @@ def _conn(values: Values, seq: int, out: BatchBuilder) -> bool:
     packets, sizes = (_number(orig_packets), _number(resp_packets)), (_number(orig_bytes), _number(resp_bytes))
     row = (
         last, seq, 0, int(FlowEvent.START | FlowEvent.END), *orig_halves, *resp_halves,
-        _number(orig_port), _number(resp_port), protocol, _STATES.get(state or b"", 0), _service(_text(service)),
+        _number(orig_port), _number(resp_port), protocol, _STATES.get(_text(state), 0), _service(_text(service)),
         *flags, first, last, *packets, *sizes, _number(orig_ip_bytes), _number(resp_ip_bytes), *packets, *sizes,
     )  # fmt: skip
     out.row(Kind.FLOW, row)
