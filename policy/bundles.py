@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rfc8785
-
-from policy.errors import BundleError
+from policy.canonical import canonical
+from policy.errors import BundleError, DocumentError
 
 MAX_FILES = 1_000
 MAX_FILE_BYTES = 4 << 20
@@ -141,6 +140,6 @@ def _merge(into: dict[str, Any], value: dict[str, Any], name: str) -> None:
 
 def _revision(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
     try:
-        return hashlib.sha256(rfc8785.dumps({"modules": dict(modules), "data": dict(data)})).hexdigest()
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise BundleError(f"the data has no canonical form: {error}") from error
+        return hashlib.sha256(canonical({"modules": dict(modules), "data": dict(data)})).hexdigest()
+    except DocumentError as error:
+        raise BundleError(f"the data: {error}") from error

@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import rfc8785
-
-from policy.document import request_document
+from policy.canonical import canonical
+from policy.document import number, request_document
 from policy.errors import AnswerError, DocumentError
 from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
+
+__all__ = ["Decider", "canonical", "decision_record"]
 
 RECORD_VERSION = 1
 MAX_REASONS = 64
@@ -70,14 +71,6 @@ def decision_record(decision: Decision) -> dict[str, Any]:
     }
 
 
-def canonical(record: Mapping[str, Any]) -> bytes:
-    """Return the canonical bytes (RFC 8785) of JSON values; raise `DocumentError` for what has none."""
-    try:
-        return rfc8785.dumps(dict(record))
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise DocumentError(f"no canonical form: {error}") from error
-
-
 def _document(request: AccessRequest, assessment: Assessment | None) -> dict[str, Any]:
     try:
         return request_document(request, assessment)
@@ -117,7 +110,7 @@ def _checked(answer: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict,
         "reasons": [{"code": reason["code"], "text": reason["text"]} for reason in reasons],
         "obligations": obligations,
-        "ttl_s": float(ttl_s),
+        "ttl_s": number(ttl_s, 3),
     }
 
 

@@ -63,13 +63,19 @@ def _risk(request: AccessRequest, assessment: Assessment | None) -> dict[str, An
     lag_s = max(0.0, (request.ts - assessment.ts) / 1e9)
     return {
         "state": "stale" if is_stale(request, assessment) else "known",
-        "risk": round(assessment.risk, 4),
+        "risk": number(assessment.risk, 4),
         "level": assessment.level.value,
-        "confidence": round(assessment.confidence, 4),
-        "age_s": round(assessment.age_s + lag_s, 3),
+        "confidence": number(assessment.confidence, 4),
+        "age_s": number(assessment.age_s + lag_s, 3),
         "reasons": [_clean(reason) for reason in assessment.reasons],
         "model_revision": assessment.model_revision,
     }
+
+
+def number(value: float, digits: int) -> float:
+    """Return a number rounded to `digits`, whole ones as integers, which is how canonical JSON writes them."""
+    rounded = round(float(value), digits)
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _clean(text: str) -> str:

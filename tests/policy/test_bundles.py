@@ -83,7 +83,13 @@ def test_bundles_are_bounded(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_hostile_json_is_refused(copy: Path) -> None:
-    for text in ["[" * 100_000, '{"a": 1e999}', '{"a": NaN}', '{"a": 123456789012345678901234567890}']:
+    for text in [
+        "[" * 100_000,
+        '{"a": 1e999}',
+        '{"a": NaN}',
+        '{"\\ud800": 1}',
+        '{"a": 123456789012345678901234567890}',
+    ]:
         (copy / "more").mkdir(exist_ok=True)
         (copy / "more" / "data.json").write_text(text)
         with pytest.raises(BundleError):
