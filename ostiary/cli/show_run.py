@@ -1,6 +1,7 @@
 """What a person sees at the end of a run: who is risky and why, what was decided, what would have been done."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -15,7 +16,7 @@ from response.values import Action, ActionState
 ENTITIES_SHOWN = 20
 
 
-def show(result: RunResult, verification: Verification, report: str) -> None:
+def show(result: RunResult, verification: Verification, report: Path) -> None:
     """Print the end of a run."""
     out = console()
     _sources(out, result.sources)
@@ -63,13 +64,12 @@ def _entities(out: Console, lines: Sequence[Line]) -> None:
 
 
 def _decisions(out: Console, result: RunResult) -> None:
-    summary, counts = result.summary, result.counts
+    summary = result.summary
     verdicts = ", ".join(f"{number:,} {name}" for name, number in sorted(summary.verdicts.items()))
     out.print()
     out.print(
         f"{sum(summary.verdicts.values()):,} decisions on evidence ({verdicts or 'none'}); "
-        f"{counts.get('entities', 0):,} entities and {counts.get('connections', 0):,} connections seen, "
-        f"all others allowed. {result.seconds:.1f} s."
+        f"all other entities are allowed. {result.seconds:.1f} s."
     )
 
 
@@ -92,7 +92,7 @@ def _action(line: Line, action: Action) -> str:
     return f"cut off {line.entity.id} by {action.actuator} for {action.lease_s:.0f} s; {action.impact}"
 
 
-def _places(out: Console, result: RunResult, verification: Verification, report: str) -> None:
+def _places(out: Console, result: RunResult, verification: Verification, report: Path) -> None:
     out.print()
     if verification.ok:
         out.print(f"Audit log  {result.state / 'audit'}: {verification.size:,} entries, verified", style="green")

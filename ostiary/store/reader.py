@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 from ostiary.store import cursor, rows
 from ostiary.store.errors import StoreCorruptError
 from ostiary.store.link import Link, ReadLink, Row
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Page, RunRecord
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Page, RunRecord, VerdictTotal
 
 MAX_PAGE = 1000
 Record = TypeVar("Record")
@@ -120,6 +120,37 @@ class Reader:
         """Return one action; where several runs took the same one, that of the newest."""
         sql = f"SELECT {rows.ACTION_COLUMNS} FROM action WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
         return next((_decoded(rows.action_of, row) for row in self._link.query(sql, (action_id,))), None)
+
+    def totals(self, run_id: str) -> tuple[VerdictTotal, ...]:
+        """Return how a run decided: by verdict and first reason, how often and on how many entities."""
+        sql = (
+            "SELECT verdict, coalesce(json_extract(reasons, '$[0][1]'), ''), count(*), count(DISTINCT pseudonym)"
+            " FROM decision WHERE run_id = ? GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        return tuple(VerdictTotal(str(a), str(b), int(c), int(d)) for a, b, c, d in self._link.query(sql, (run_id,)))
+
+    def count_entities(self, run_id: str) -> int:
+        """Return how many entities of a run carry evidence."""
+        return int(self._link.query("SELECT count(*) FROM entity WHERE run_id = ?", (run_id,))[0][0])
+
+    def judged(self, run_id: str) -> dict[str, int]:
+        """Return on how many entities a run gave each verdict."""
+        sql = "SELECT verdict, count(DISTINCT pseudonym) FROM decision WHERE run_id = ? GROUP BY 1 ORDER BY 1"
+        return {str(verdict): int(count) for verdict, count in self._link.query(sql, (run_id,))}
+
+    def span(self, run_id: str) -> tuple[int, int]:
+        """Return the event times (ns) of a run's first and last decision; (0, 0) where there is none."""
+        sql = "SELECT coalesce(min(ts), 0), coalesce(max(ts), 0) FROM decision WHERE run_id = ?"
+        ((first, last),) = self._link.query(sql, (run_id,))
+        return int(first), int(last)
+
+    def timeline(self, run_id: str, start: int, width: int) -> tuple[tuple[int, str, int], ...]:
+        """Return (number, verdict, decisions) for stretches of `width` ns of event time from `start` on."""
+        sql = (
+            "SELECT (ts - ?1) / ?2, verdict, count(*) FROM decision WHERE run_id = ?3 AND ts >= ?1"
+            " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        return tuple((int(a), str(b), int(c)) for a, b, c in self._link.query(sql, (start, max(1, width), run_id)))
 
     def pruned(self) -> dict[str, int]:
         """Return how many rows of each kind were pruned to stay within the limits."""

@@ -104,6 +104,17 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictTotal:
+    """How often a run gave a verdict for a first reason, and on how many entities."""
+
+    verdict: str
+    reason: str
+    """Its text; "" where the policy gave none."""
+    decisions: int
+    entities: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
     """Some answers, and the cursor that the next ones follow."""
 
