@@ -1,6 +1,5 @@
 """`ostiary up`: run everything as a service."""
 
-import asyncio
 import os
 
 import click
@@ -28,8 +27,10 @@ def command(config: str | None, state: str | None) -> int:
     Exit codes: 0 ended by SIGTERM or SIGINT, 1 wrong settings, 3 a sensor cannot be opened, 4 another error.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would be made before privileges are given up
+    import uvloop
+
     from ostiary.service import Service
 
     settings = read_settings(config, state)
     service = Service(settings, find_file(config), lambda: read_settings(config, state))
-    return asyncio.run(service.run())
+    return uvloop.run(service.run())

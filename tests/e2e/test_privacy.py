@@ -10,7 +10,8 @@ ATTACKER, USER = b"203.0.113.66", b"gwendolyn"
 
 def test_no_plain_name_is_stored(ostiary: Ostiary, tmp_path: Path) -> None:
     lines = [
-        f"2026-03-02T10:00:{second:02}+00:00 gate sshd[{second}]: Failed password for gwendolyn from 203.0.113.66 port 4 ssh2"
+        f"2026-03-02T10:00:{second:02}+00:00 gate sshd[{second}]: Failed password for gwendolyn "
+        "from 203.0.113.66 port 4 ssh2"
         for second in range(60)
     ]
     (tmp_path / "auth.log").write_text("\n".join(lines) + "\n")
