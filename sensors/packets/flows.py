@@ -369,10 +369,11 @@ def _expire(nodes: Rows, index: Numbers, rows: Rows, services: Bytes, state: Num
             continue
         if state[ROWS] == rows.size:
             return False
-        at = idle if idle_due == due else old
+        is_idle = idle_due == due
+        at = idle if is_idle else old
         if nodes[at]["phase"] == LIVE:
             _tell(nodes[at], rows, state, services, due * SECOND, END)
-        if at == idle:
+        if is_idle:
             _release(nodes, index, state, at)
         else:
             _cut_by_age(nodes, at)
