@@ -53,6 +53,7 @@ class Anomaly:
         self._usual = SlidingConformal()
         self._queue: list[list[float]] = []
         self._in_batch: Counter[Entity] = Counter()
+        self._high_in_batch: set[Entity] = set()
         self._considered = 0
         self._first = 0
         self._seen: Counter[str] = Counter(dict.fromkeys(("scored", "gated_evidence", "gated_score", "capped"), 0))
@@ -86,12 +87,15 @@ class Anomaly:
             self._seen["capped"] += 1
         else:
             self._in_batch[entity] += 1
-            if score is not None:
+            high = p_value < HIGH
+            # High scores must count or the threshold would sink, but one entity alone must not make them usual.
+            if score is not None and not (high and entity in self._high_in_batch):
                 self._usual.add(score)
-            if p_value >= HIGH:
-                self._queue.append(values)
-            else:
+            if high:
                 self._seen["gated_score"] += 1
+                self._high_in_batch.add(entity)
+            else:
+                self._queue.append(values)
         if self._considered >= batch:
             self._end_batch()
 
@@ -100,6 +104,7 @@ class Anomaly:
             self._model.learn(values)
         self._queue.clear()
         self._in_batch.clear()
+        self._high_in_batch.clear()
         self._considered = 0
 
     def _allowed(self, now: int) -> float:
