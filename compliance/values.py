@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-"""JSON as RFC 8785 can write it: integers within ±(2^53 - 1), finite floats, ASCII keys."""
+"""JSON as RFC 8785 can write it: numbers within ±(2^53 - 1), ASCII keys."""
 
 
 @dataclass(frozen=True, slots=True)

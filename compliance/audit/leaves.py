@@ -27,7 +27,7 @@ MAX_DEPTH = 8
 """Levels of nesting in an entry's facts."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_INTEGER = (1 << 53) - 1
+_MAX_NUMBER = (1 << 53) - 1
 _SUBJECT = re.compile(r"(?:[a-z]+-[a-z2-7]{16,64})?")
 _TEXTS = ("kind", "who", "what", "why", "purpose", "legal_basis")
 
@@ -72,10 +72,10 @@ def _clean(value: Json, depth: int) -> Json:
         return value
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, int) and abs(value) <= _MAX_INTEGER:
+    if isinstance(value, int) and abs(value) <= _MAX_NUMBER:
         return int(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return float(value)
+    if isinstance(value, float) and math.isfinite(value) and abs(value) <= _MAX_NUMBER:
+        return float(value)  # a larger one would be read back as an integer that JSON cannot hold
     if isinstance(value, Mapping):
         return {_key(key): _clean(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):

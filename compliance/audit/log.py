@@ -21,7 +21,7 @@ from typing import Self
 
 from compliance.audit.leaves import encode
 from compliance.audit.merkle import leaf_hash
-from compliance.audit.note import Checkpoint, Signer, open_checkpoint, parse_signer
+from compliance.audit.note import Checkpoint, Signer, open_checkpoint, parse_signer, valid_name
 from compliance.audit.reader import CHECKPOINT, SIGNER, VERIFIER, LogReader, read_hashes, read_note
 from compliance.audit.tiles import WIDTH, Edge, TileName, pack_bundle, parse_path
 from compliance.errors import AuditDamagedError, AuditError, AuditLockedError, AuditWriteError, NoteError
@@ -196,9 +196,9 @@ def _signer(directory: Path, origin: str) -> Signer:
     if not path.exists():
         if (directory / CHECKPOINT).exists() or (directory / "tile").exists():
             raise AuditDamagedError(f"{directory} holds a log without its key")
-        signer = Signer(origin, secrets.token_bytes(32))
-        parse_signer(str(signer))  # an origin that cannot name a key fails here, before anything is written
-        write_secret(path, str(signer))
+        if not (valid_name(origin) and origin.isascii()):
+            raise AuditError(f"{origin!r} cannot name a log: ASCII without spaces or plus signs, please")
+        write_secret(path, str(Signer(origin, secrets.token_bytes(32))))
     signer = parse_signer(read_secret(path))
     if signer.name != origin:
         raise AuditError(f"{directory} holds the log {signer.name}, not {origin}")

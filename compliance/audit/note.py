@@ -121,17 +121,19 @@ def parse_signer(text: str) -> Signer:
 
 def open_note(note: str, verifier: Verifier) -> str:
     """Return the text of a note that `verifier` signed; raise `NoteError` for every other note."""
-    if not note.isascii() and "\ufffd" in note.encode("utf-8", "replace").decode():
-        raise NoteError("not UTF-8")
     text, gap, signatures = note.rpartition("\n\n")
     text += "\n"
     if not gap or not signatures.endswith("\n") or any(c < " " and c != "\n" for c in note):
         raise NoteError("malformed note")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise NoteError("not UTF-8") from None
     signed = False
     for line in signatures[:-1].split("\n"):
-        name, data = _parse_signature(line)
-        if name == verifier.name and data[:4] == verifier.id:
-            if not verifier.checks(text.encode(), data[4:]):
+        name, signature = _parse_signature(line)
+        if name == verifier.name and signature[:4] == verifier.id:
+            if not verifier.checks(data, signature[4:]):
                 raise NoteError("wrong signature")
             signed = True
     if not signed:
