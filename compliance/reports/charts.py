@@ -5,9 +5,11 @@ page's style sheet decides on light, dark and print. Every text is escaped here.
 beside each chart: that is the page's part.
 """
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from compliance.reports.shown import shown
 
 WIDTH = 720
 _BAR, _GAP, _LABEL, _VALUE = 20, 8, 200, 110
@@ -69,6 +71,11 @@ def column_chart(
             edge = ("start", x) if number == 0 else ("end", WIDTH)
             parts.append(f'<text class="tick {edge[0]}" x="{edge[1]}" y="{_TALL + 16}">{escape(label)}</text>')
     return _svg(name, title, description, _TALL + _FOOT, parts)
+
+
+def escape(text: str) -> str:
+    """Return a text for use in SVG."""
+    return html.escape(shown(text))
 
 
 def _svg(name: str, title: str, description: str, height: int, parts: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from compliance.reports.charts import Bar, bar_chart, column_chart
 from compliance.reports.checks import SIGNATURE_CHECK, TREE_CHECK
 from compliance.reports.data import EntityRow, ReportData, TimeBin
+from compliance.reports.shown import shown
 from policy.values import Verdict
 from risk.values import Level
 
@@ -50,6 +51,7 @@ def _template() -> "Template":
         loader=PackageLoader("compliance.reports", ""),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: shown(value) if type(value) is str else value,  # charts are Markup and clean already
         trim_blocks=True,
         lstrip_blocks=True,
     )
