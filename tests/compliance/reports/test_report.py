@@ -25,7 +25,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "</style></svg>{{ 7*7 }}",
-    "'&\u202e\x00\ufffe",
+    "'&\u202e\x00\ufffe\udcff",
 )
 
 
