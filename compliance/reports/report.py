@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VERDICTS = tuple(verdict.value for verdict in Verdict)
 LEVELS = tuple(level.value for level in Level)
-BARS_SHOWN = 12
+BARS_SHOWN, REASONS_SHOWN = 12, 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_NS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
 
@@ -34,6 +34,7 @@ def render_html(data: ReportData) -> str:
         data=data,
         charts=_charts(data),
         order=VERDICTS,
+        shown_reasons=REASONS_SHOWN,
         signature_check=SIGNATURE_CHECK,
         tree_check=TREE_CHECK,
         lost=sum(source.malformed + source.dropped for source in data.sources),

@@ -94,6 +94,12 @@ def test_every_section_is_there(report_data: ReportData) -> None:
     assert "Nothing was denied, cut or changed" in text
 
 
+def test_an_entity_shows_its_strongest_reasons(report_data: ReportData) -> None:
+    many = EntityRow("ip-cccc", 0.9, "high", tuple(f"reason {number}" for number in range(9)))
+    text = " ".join(Page(render_html(replace(report_data, entities=(many,)))).text)
+    assert "reason 3" in text and "reason 4" not in text and "and 5 more" in text
+
+
 def test_it_never_calls_anything_compliant(report_data: ReportData) -> None:
     assert "compliant" not in render_html(report_data).lower()
 
