@@ -25,7 +25,7 @@ TUNNEL = Reason(
     "an antivirus, block list or content network that looks up hashed names",
 )  # fmt: skip
 GENERATED = Reason(
-    "dns_tunnel.generated", "T1568.002", Weight(0.35, 0.15, 0.7), 3600, 1e-3,
+    "dns_tunnel.generated", "T1568.002", Weight(0.35, 0.15, 0.65), 3600, 1e-3,
     "a browser that probes for a captive portal, or a wrong search suffix",
 )  # fmt: skip
 
