@@ -2,8 +2,8 @@
 
     python bench/audit.py [--entries 100000]
 
-The floor is what a simple tamper-evident log costs in Python: `json.dumps`, a running SHA-256, one flush a group. It has
-no signature, no proofs for single entries and nothing that an outsider's tool could check.
+The floor is what a simple tamper-evident log costs in Python: `json.dumps`, a running SHA-256, one flush a group. It
+has no signature, no proofs for single entries and nothing that an outsider's tool could check.
 """
 
 import argparse
