@@ -38,6 +38,7 @@ _RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4
 _NO_RCODE, _OTHER_RCODE = 255, 254
 _FIN, _SYN, _RST = 0x01, 0x02, 0x04
 _ETHERNET = 14
+_WHOLE = int(FlowEvent.START | FlowEvent.END)
 _HEADERS = {6: 20, 17: 8}
 
 
@@ -48,9 +49,10 @@ def _part(event: JsonObject, name: str) -> JsonObject:
     return part
 
 
-def _string(part: JsonObject, *names: str) -> str:
-    """Return the first of these members that is a text."""
-    return next((value for name in names if isinstance(value := part.get(name), str)), "")
+def _string(part: JsonObject, name: str) -> str:
+    """Return a member that is a text; "" where it is missing or something else."""
+    value = part.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _number(part: JsonObject, name: str) -> int:
@@ -85,7 +87,7 @@ def _flow(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     flags = (_flags(tcp, "tcp_flags_ts"), _flags(tcp, "tcp_flags_tc")) if isinstance(tcp, dict) else (0, 0)
     first, last = iso(_string(flow, "start").encode()), iso(_string(flow, "end").encode())
     row = (
-        ts, seq, 0, int(FlowEvent.START | FlowEvent.END), *halves,
+        ts, seq, 0, _WHOLE, *halves,
         _number(event, ports[0]), _number(event, ports[1]), protocol, conn_state(protocol, flags, packets),
         int(_SERVICES.get(_string(event, "app_proto"), Service.UNKNOWN)), *flags, first, last,
         *packets, *payload, *whole, *packets, *payload,

@@ -32,6 +32,7 @@ class Table:
     """Add the row of the wanted values; False where there is nothing to tell."""
 
 
+_WHOLE = int(FlowEvent.START | FlowEvent.END)
 _ENDS = ("ts", "id.orig_h", "id.resp_h")
 _STATES: dict[Text, int] = {form: int(state) for state in ConnState for form in (state.name, state.name.encode())}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "sctp": 132}
@@ -64,9 +65,9 @@ def _duration(value: Value) -> int:
 def _number(value: Value) -> int:
     if value is None:
         return 0
-    if isinstance(value, (list, dict)) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError
-    return int(value)
+    if isinstance(value, (bytes, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return int(value)
+    raise ValueError
 
 
 def _text(value: Value) -> Text:
@@ -130,7 +131,7 @@ def _conn(values: Values, seq: int, out: BatchBuilder) -> bool:
     flags = _flags(_text(history)) if protocol == 6 else (0, 0)
     packets, sizes = (_number(orig_packets), _number(resp_packets)), (_number(orig_bytes), _number(resp_bytes))
     row = (
-        last, seq, 0, int(FlowEvent.START | FlowEvent.END), *orig_halves, *resp_halves,
+        last, seq, 0, _WHOLE, *orig_halves, *resp_halves,
         _number(orig_port), _number(resp_port), protocol, _STATES.get(_text(state), 0), _service(_text(service)),
         *flags, first, last, *packets, *sizes, _number(orig_ip_bytes), _number(resp_ip_bytes), *packets, *sizes,
     )  # fmt: skip
