@@ -47,10 +47,10 @@ soak: $(VENV)/.dev
 	@OSTIARY_SOAK=1 $(BIN)/pytest -m "soak" -n 2 --timeout 7200
 
 bench: $(VENV)/.dev
-	@for file in bench/*.py; do $(BIN)/python $$file; done
+	@for name in packets logs risk policy audit pipeline; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 docs: $(VENV)/.dev
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: | $(BIN)/python
 	@$(INSTALL) uv

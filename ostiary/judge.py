@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ostiary.engine import Engine, Outcome, policy_engine
@@ -55,7 +55,7 @@ class DeferredSink:
 
 def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink) -> Engine:
     """Return an engine that observes: it proposes actions and takes none."""
-    responder = Responder(settings.response, None, never_list, sink)
+    responder = Responder(replace(settings.response, mode="observe"), None, never_list, sink)
     return Engine(RiskEngine(settings.risk), Decider(policy_engine(settings)), responder)
 
 
@@ -73,16 +73,16 @@ def _open(path: str, format_name: str, settings: Settings, now_ns: int) -> Sourc
 
 
 def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = never) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of each merged batch of all sources, in event order."""
+    """Yield what was decided on each merged batch of all sources, in event order; nothing is done yet."""
     names = [source.name for source in sources]
     for batch in merge(names, [source.batches(stop) for source in sources]):
-        yield engine.act(engine.decide(batch))
+        yield engine.decide(batch)
 
 
 def _judge_one(path: str, format_name: str, settings: Settings, never_list: NeverList, now_ns: int) -> Judged:
     engine = make_engine(settings, never_list, DeferredSink())
     (source,) = sources = open_inputs([path], format_name, settings, now_ns)
-    outcomes = [outcome for found in judge(engine, sources) for outcome in found]
+    outcomes = [outcome for decided in judge(engine, sources) for outcome in engine.act(decided)]
     return Judged(outcomes, [SourceReport(source.name, source.format, source.counters)], engine.risk.counts())
 
 

@@ -6,6 +6,7 @@ that this is what was decided; once the opening is destroyed nobody can test a g
 address falls in hours).
 """
 
+import contextlib
 import hmac
 import json
 import time
@@ -14,20 +15,23 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from compliance.errors import UnknownSubjectError
 from compliance.privacy.text import mask
 from compliance.values import AuditEntry
 from ostiary.engine import Outcome
 from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
-from ostiary.store import ActionRecord, DecisionRecord, EntityRecord, RunRecord
+from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord, RunRecord
 from ostiary.summary import Line
 from policy.decide import canonical, decision_record
 from policy.values import Decision
-from response.values import Action
+from response.values import Action, ActionState
 from risk.values import Words
 from sensors.values import Entity
 
 CACHED = 65536
+ID = 32
+"""Hex digits of a stored id."""
 WHO = "ostiary"
 
 
@@ -38,6 +42,7 @@ class Recorder:
         self._state, self._settings, self._clock = state, settings, clock
         self._mask = lru_cache(CACHED)(mask)
         self._opening = lru_cache(CACHED)(state.vault.opening)
+        self._ids = _Bounded()
         self._run = RunRecord("", 0, "run")
 
     def begin(self, run: RunRecord) -> None:
@@ -134,10 +139,10 @@ class Recorder:
 
     def _record(self, decision: Decision) -> DecisionRecord:
         pseudonym = self.name(decision.entity)
-        record = canonical(decision_record(decision))
-        commitment = hmac.digest(self._opening(pseudonym), b"decision\0" + record, "sha256").hex()
+        commitment = self._bound(pseudonym, b"decision\0" + canonical(decision_record(decision)))
+        self._ids.keep(decision.id, commitment[:ID])
         return DecisionRecord(
-            id=commitment[:32], run_id=self._run.id, ts=decision.ts, pseudonym=pseudonym,
+            id=commitment[:ID], run_id=self._run.id, ts=decision.ts, pseudonym=pseudonym,
             verdict=decision.verdict.value, reasons=tuple((reason.code, reason.text) for reason in decision.reasons),
             obligations=decision.obligations, ttl_s=decision.ttl_s, policy_revision=decision.policy_revision,
             model_revision=decision.model_revision, input_digest=commitment,
@@ -153,15 +158,31 @@ class Recorder:
         return self._entry("decision", "decided on an entity", facts, self._subject(entity), record.reason)
 
     def action(self, action: Action) -> ActionRecord:
-        """Return an action as the store keeps it."""
+        """Return an action as the store keeps it, under an id that tells nothing of its target."""
         pseudonym = self.name(action.target)
-        plain = action.target.id
+        stored = self._ids.find(action.id) or self._bound(pseudonym, f"action\0{action.id}".encode())[:ID]
+        plain = {action.target.id: pseudonym, action.id: stored}
         return ActionRecord(
-            id=action.id, run_id=self._run.id, decision_id=action.decision_id, actuator=action.actuator,
+            id=stored, run_id=self._run.id, decision_id=self._ids.find(action.decision_id), actuator=action.actuator,
             pseudonym=pseudonym, ts=action.ts, lease_s=action.lease_s, state=action.state.value,
-            reason=action.reason.replace(plain, pseudonym), impact=action.impact.replace(plain, pseudonym),
-            undo=action.undo.replace(plain, pseudonym),
+            reason=_replaced(action.reason, plain), impact=_replaced(action.impact, plain),
+            undo=_replaced(action.undo, plain),
         )  # fmt: skip
+
+    def standing(self) -> list[Action]:
+        """Return the actions that the store holds active, from whichever run; the erased are left out."""
+        found = []
+        for record in self._state.store.actions(state=ActionState.ACTIVE.value, limit=MAX_PAGE).items:
+            with contextlib.suppress(UnknownSubjectError):
+                target = self._state.vault.find(record.pseudonym)
+                self._ids.keep(record.id, record.id)
+                self._ids.keep(record.decision_id, record.decision_id)
+                found.append(_restored(record, target))
+        return found
+
+    def _bound(self, pseudonym: str, message: bytes) -> str:
+        """Return what binds a message to a subject, and cannot be tested against guesses once that is erased."""
+        return hmac.digest(self._opening(pseudonym), message, "sha256").hex()
 
     def _action_entry(self, action: Action) -> AuditEntry:
         record = self.action(action)
@@ -182,6 +203,35 @@ class Recorder:
             texts=tuple(self.words(text) for text in assessment.texts), contributions=dict(assessment.contributions),
             verdict=line.decision.verdict.value,
         )  # fmt: skip
+
+
+class _Bounded:
+    """The newest stored ids by the plain ones; a forgotten one is given anew (actions) or left out (decisions)."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, str] = {}
+
+    def keep(self, plain: str, stored: str) -> None:
+        self._stored[plain] = stored
+        if len(self._stored) > CACHED:
+            del self._stored[next(iter(self._stored))]
+
+    def find(self, plain: str) -> str:
+        return self._stored.get(plain, "")
+
+
+def _replaced(text: str, plain: Mapping[str, str]) -> str:
+    for name, stored in plain.items():
+        text = text.replace(name, stored)
+    return text
+
+
+def _restored(record: ActionRecord, target: Entity) -> Action:
+    return Action(
+        id=record.id, decision_id=record.decision_id, actuator=record.actuator, target=target, ts=record.ts,
+        lease_s=record.lease_s, state=ActionState(record.state), reason=record.reason, impact=record.impact,
+        undo=record.undo,
+    )  # fmt: skip
 
 
 def _pseudonymised(decision: Decision, pseudonym: str) -> Mapping[str, Any]:

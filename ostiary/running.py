@@ -138,11 +138,11 @@ def _together(
 ) -> Iterator[Found]:
     size = sum(source.size for source in sources)
     formats = {source.name: source.format for source in sources}
-    for outcomes in judge(engine, sources, request.stop):
+    for decided in judge(engine, sources, request.stop):
         progress(sum(source.counters.bytes for source in sources), size, "bytes")
-        recorder.outcomes(outcomes)
-        if outcomes:
-            yield Found(outcomes, formats)
+        recorder.outcomes(decided)
+        if decided:
+            yield Found(engine.act(decided), formats)
     tally.sources.extend(SourceReport(source.name, source.format, source.counters) for source in sources)
     tally.add_counts(engine.risk.counts())
 

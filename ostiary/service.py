@@ -15,8 +15,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ostiary.api.app import create_app
 from ostiary.api.errors import RefusedError
@@ -25,7 +26,6 @@ from ostiary.api.tokens import Tokens
 from ostiary.board import RiskBoard
 from ostiary.enforcing import Enforcement
 from ostiary.engine import policy_engine
-from ostiary.errors import OstiaryError
 from ostiary.gate import Gate
 from ostiary.privileges import drop_capabilities
 from ostiary.settings import Settings
@@ -38,6 +38,9 @@ from sensors.values import Source
 
 RELOADABLE = ("policy", "response", "gate")
 READY_S = 120.0
+ANSWER_S = 10.0
+
+T = TypeVar("T")
 
 
 def say(text: str) -> None:
@@ -178,11 +181,19 @@ def _checkpoint(path: Path) -> str | None:
 
 
 def _undo(worker: EngineWorker, action_id: str, actor: str) -> ActionRecord | None:
-    return worker.call(lambda context: context.undo(action_id, actor)).result(timeout=10)
+    return _asked(worker.call(lambda context: context.undo(action_id, actor)))
 
 
 def _reveal(worker: EngineWorker, pseudonym: str, purpose: str, actor: str) -> str | None:
+    return _asked(worker.call(lambda context: context.reveal(pseudonym, purpose, actor)))
+
+
+def _asked(answer: "Future[T]") -> T:
+    """Return the engine's answer; raise `RefusedError`, which names nobody, where it has none."""
     try:
-        return worker.call(lambda context: context.reveal(pseudonym, purpose, actor)).result(timeout=10)
-    except OstiaryError as error:
-        raise RefusedError(str(error)) from error
+        return answer.result(timeout=ANSWER_S)
+    except Exception as error:
+        code = getattr(error, "code", None)
+        if code is None and not isinstance(error, TimeoutError):
+            raise
+        raise RefusedError(f"it could not be done now ({code or 'the engine is busy'})") from error

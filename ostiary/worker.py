@@ -135,6 +135,7 @@ class Context:
         digest, policy, model = settings_digest(self.settings), self.engine.decider.revision, self.engine.risk.revision
         run_id = hashlib.sha256(f"service\0{digest}\0{now}".encode()).hexdigest()[:16]
         self.recorder.begin(RunRecord(run_id, now, "service", (), digest, policy, model))
+        self.engine.responder.adopt(self.recorder.standing(), now)
 
     def judge(self, batch: Batch) -> None:
         """Carry one batch through the house."""
@@ -153,7 +154,9 @@ class Context:
         old, self.settings = self.settings, settings
         try:
             if settings.response != old.response:
-                self.engine.responder = self._responder()
+                responder = self._responder()
+                responder.adopt(self.engine.responder.active(), time.time_ns())
+                self.engine.responder = responder
         except BaseException:
             self.settings = old
             raise
@@ -163,8 +166,11 @@ class Context:
     def undo(self, action_id: str, actor: str) -> ActionRecord | None:
         """Undo an action for somebody; None where there is none, or nothing (any more) to undo."""
         self.recorder.asked("undo", actor, {"action": action_id})
-        action = self.engine.responder.undo(action_id)
-        return None if action is None else self.recorder.action(action)
+        for action in self.engine.responder.active():
+            if self.recorder.action(action).id == action_id:
+                undone = self.engine.responder.undo(action.id)
+                return self.recorder.action(undone) if undone else None
+        return None
 
     def reveal(self, pseudonym: str, purpose: str, actor: str) -> str | None:
         """Return who a pseudonym stands for, after that was written down; None where nobody is known."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from risk.values import Assessment, Evidence, Level, Words
 from sensors.values import Entity
 
-CUTS = ((Level.CRITICAL, 0.8), (Level.HIGH, 0.6), (Level.ELEVATED, 0.4), (Level.GUARDED, 0.2), (Level.LOW, 0.0))
+CUTS = ((Level.CRITICAL, 0.9), (Level.HIGH, 0.7), (Level.ELEVATED, 0.4), (Level.GUARDED, 0.2), (Level.LOW, 0.0))
 MARGIN = 0.05
 """A level is left only when the risk has fallen this far below where it began."""
 MAX_REASONS = 24

@@ -15,6 +15,7 @@ from sensors.addresses import host_entity
 from sensors.values import Entity, Kind
 
 MAX_KEYS = 1 << 16
+MAX_REFUSING = 32
 QUOTED = 160
 """Characters of a hostile text that are kept in words."""
 DISCUSSED = "a text about attacks, or a test by the owner"
@@ -57,12 +58,14 @@ class _Request:
 class _Client:
     """What one client asked for lately."""
 
-    __slots__ = ("guesses", "missing", "refusals", "told")
+    __slots__ = ("guesses", "missing", "refusals", "refusing", "told")
 
     def __init__(self) -> None:
         self.missing: Distinct[str] = Distinct(60)
         self.refusals = Decayed(300)
         self.guesses = Decayed(300)
+        self.refusing: set[str] = set()
+        """Login paths that have told this client by their status that a password was wrong."""
         self.told = Told()
 
 
@@ -128,10 +131,12 @@ def _logins(place: Place, row: int, client: _Client, name: str, request: _Reques
     login = request.method == "POST" and any(word in path for word in LOGIN_WORDS)
     if request.status == 401 or (login and request.status == 403):
         client.refusals.add(place.ts)
+        if len(client.refusing) < MAX_REFUSING:
+            client.refusing.add(path)
         words = f" was refused: {request.method} ", request.path[:QUOTED]
         yield _mark(REFUSED, place, row, name, words, [Fact("web_refused", 1, 1)])
-    elif not login or request.status >= 500:
-        return
+    elif not login or request.status >= 300 or path in client.refusing:
+        return  # a redirection lets in; where refusals have a status of their own, other answers let in
     guesses, refusals = client.guesses.add(place.ts, float(login)), client.refusals.add(place.ts, 0.0)
     strength = max(guesses / 8, refusals / 8)
     if GUESSING.due(client.told, strength, place.ts):

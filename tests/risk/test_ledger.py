@@ -108,13 +108,13 @@ def test_reasons_multiply() -> None:
 
 def test_a_level_is_left_only_well_below_its_cut() -> None:
     ledger = Ledger(10, "r")
-    assert ledger.add(evidence(0.81)).level is Level.CRITICAL
-    levels = [ledger.assess(WHO, s * SECOND).level for s in (0, 20, 60, 100, 400, 900, 3000)]
+    assert ledger.add(evidence(0.91)).level is Level.CRITICAL
+    levels = [ledger.assess(WHO, s * SECOND).level for s in (0, 15, 40, 100, 500, 1000, 3000)]
     assert levels == [
         Level.CRITICAL, Level.CRITICAL, Level.CRITICAL, Level.HIGH, Level.ELEVATED, Level.GUARDED, Level.LOW,
     ]  # fmt: skip
-    below = ledger.assess(WHO, 60 * SECOND)
-    assert 0.8 - MARGIN < below.risk < 0.8
+    below = ledger.assess(WHO, 40 * SECOND)
+    assert 0.9 - MARGIN < below.risk < 0.9
 
 
 def test_unknown_entities_are_without_risk() -> None:

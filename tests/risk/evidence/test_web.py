@@ -85,6 +85,17 @@ def test_guessing_at_a_login_form(world: Any) -> None:
     assert "web.guessing" in world.reasons()
 
 
+def test_a_site_that_refuses_by_status_and_lets_in_after_a_typing_error(world: Any) -> None:
+    refused = [_get("/login", 0, method="POST", status=401)]
+    world.read(Kind.HTTP, refused + [_get("/login", 5.0 + n, method="POST") for n in range(40)])
+    assert world.worst(A) < 0.2
+
+
+def test_logins_that_lead_on(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/login", n * 1.0, method="POST", status=302) for n in range(40)])
+    assert world.findings == []
+
+
 def test_a_session_that_expired_once(world: Any) -> None:
     world.read(Kind.HTTP, [_get("/api/me", status=401), _get("/login", 2, method="POST"), _get("/api/me", 3)])
     assert world.worst(A) < 0.2
