@@ -91,7 +91,8 @@ def browse(
 
 
 def shop(clock: Clock, host: Host, name: str = "", password: str = "") -> None:
-    """Browse the company's site, search, and now and then log in, at times with a wrong password first."""
+    """Browse the company's site, search, and now and then log in, the first time with a typing error."""
+    wrong = [password[:-1]]
     site, agent = "http://www.corp.example", clock.rng.choice(AGENTS)
     while clock.rest(4):
         curl(
@@ -106,10 +107,11 @@ def shop(clock: Clock, host: Host, name: str = "", password: str = "") -> None:
         )
         if clock.rng.random() < 0.4 and clock.rest(2):
             curl(host, "-A", agent, f"{site}/search?q={clock.rng.choice(SEARCHES)}")
-        if name and clock.rng.random() < 0.25:
-            for typed in (password[:-1], password) if clock.rng.random() < 0.4 else (password,):
-                curl(host, "-A", agent, "-d", f"user={name}&pass={typed}", f"{site}/login")
+        if name and clock.rng.random() < 0.15:
+            while wrong:
+                curl(host, "-A", agent, "-d", f"user={name}&pass={wrong.pop()}", f"{site}/login")
                 clock.rest(2)
+            curl(host, "-A", agent, "-d", f"user={name}&pass={password}", f"{site}/login")
 
 
 def crawl(clock: Clock, host: Host) -> None:
@@ -163,21 +165,16 @@ def administer(clock: Clock, host: Host, key: Path, user: str, target: str, pace
         run(host, "ssh", *SSH, "-i", str(key), f"{user}@{target}", "uptime; df -h; ls -la / | head; sleep 1")
 
 
-def log_in(clock: Clock, host: Host, user: str, password: str, target: str, pace: float = 18) -> None:
-    """Log in by password; people mistype now and then."""
-    words = [
-        "-o",
-        "PreferredAuthentications=password",
-        "-o",
-        "NumberOfPasswordPrompts=1",
-        f"{user}@{target}",
-        "who; sleep 1",
-    ]
+def log_in(clock: Clock, host: Host, user: str, password: str, target: str, pace: float = 25) -> None:
+    """Log in by password; people mistype the first time, and once more later."""
+    words = ["-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", f"{user}@{target}"]
+    turn = 0
     while clock.rest(pace):
-        if clock.rng.random() < 0.4:
-            run(host, "sshpass", "-p", password.swapcase(), "ssh", *SSH, *words)
+        if turn in (0, 4):
+            run(host, "sshpass", "-p", password.swapcase(), "ssh", *SSH, *words, "true")
             clock.rest(2)
-        run(host, "sshpass", "-p", password, "ssh", *SSH, *words)
+        run(host, "sshpass", "-p", password, "ssh", *SSH, *words, "who; sleep 1")
+        turn += 1
 
 
 def back_up(clock: Clock, host: Host, key: Path, folder: Path, target: str, pace: float = 40) -> None:

@@ -13,14 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from recorder import attacks, people, servers
+from recorder.captures import trim
 from recorder.network import Host, Network
 from recorder.people import Clock, in_background
 from recorder.syslog import LogHost
 from recorder.tools import tool_versions
 from recorder.truth import Begun, capture_row, log_row, write_truth
 
-SNAP = 384
-"""Bytes kept of a packet: DNS messages and the heads of HTTP requests, not the contents."""
 EDGE = "not net 10.20.0.0/24 and not host 10.20.10.53"
 """What the outer capture keeps: traffic between the world and the published servers, not the office's own."""
 
@@ -110,7 +109,7 @@ class Session:
             partial(people.administer, clock, hosts["build"], key["web1"], "deploy", web1, 9),
             partial(people.administer, clock, hosts["ops-pc"], key["files"], "ops", files),
             partial(people.log_in, clock, hosts["ada-pc"], "ada", words["ada"], files),
-            partial(people.log_in, clock, hosts["home"], "ben", words["ben"], web1, 15),
+            partial(people.log_in, clock, hosts["home"], "ben", words["ben"], web1),
             partial(people.watch, clock, hosts["watch"], (web1, files, SERVERS["broker"][0], dns)),
             partial(people.back_up, clock, hosts["nas"], key["files"], self.scratch, files),
             partial(people.update, clock, hosts["nas"]),
@@ -125,7 +124,7 @@ class Session:
 
     def capture(self, bridge: str, file: Path, keep: str = "") -> subprocess.Popen[bytes]:
         """Start a capture on one of the router's bridges."""
-        words = ["tcpdump", "-i", bridge, "-s", str(SNAP), "-U", "-n", "-Z", "root", "-w", str(file), *keep.split()]
+        words = ["tcpdump", "-i", bridge, "-U", "-n", "-Z", "root", "-w", str(file), *keep.split()]
         return self.network.start(self.network.router.command(*words), self.scratch / f"{file.name}.out")
 
     def part(self, seconds: int, captures: dict[str, Path], attacking: bool) -> list[Begun]:
@@ -145,6 +144,8 @@ class Session:
         _join(threads, 20)
         for dump in dumps:
             self.network.stop(dump)
+        for file in captures.values():
+            trim(file)
         print()
         return sorted(begun, key=lambda each: each.at)
 
