@@ -4,6 +4,7 @@
     ├── SettingsError           ostiary.settings        ostiary.toml or the environment is wrong: file, line and field
     ├── StateError              ostiary.state           the state directory is missing, busy or not ours
     ├── NotFoundError           ostiary.not-found       no such entity, decision or run in the store
+    ├── PrivilegesError         ostiary.privileges      privileges could not be given up
     └── MissingExtraError       ostiary.missing-extra   a command needs packages that are not installed
 
 Each part below has a tree of its own in its `errors.py`; all of them carry a stable `code`.
@@ -32,6 +33,12 @@ class NotFoundError(OstiaryError):
     """The store does not know what was asked for."""
 
     code = "ostiary.not-found"
+
+
+class PrivilegesError(OstiaryError):
+    """Privileges could not be given up; going on with them would be worse than not starting."""
+
+    code = "ostiary.privileges"
 
 
 class MissingExtraError(OstiaryError):

@@ -1,22 +1,22 @@
-"""Give up privileges: whatever parses bytes of strangers holds no capability.
+"""Give up privileges: whatever parses bytes of strangers holds no capability (capabilities(7), prctl(2)).
 
-Capabilities belong to threads (capabilities(7)), so this is called before the threads that parse are made.
+Capabilities belong to threads, so this is called before the threads that parse are made; children inherit what is left.
+What cannot be given up for want of CAP_SETPCAP (the bounding set of a process that isn't root) is of no use without a
+way to gain it, and `no_new_privs` closes those.
 """
 
 import ctypes
 import os
+from collections.abc import Collection
 from pathlib import Path
 
-from ostiary.errors import OstiaryError
+from ostiary.errors import PrivilegesError
 
+CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
+_LAST = 63
 _VERSION_3 = 0x20080522
-_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
-
-
-class PrivilegesError(OstiaryError):
-    """Privileges could not be given up; going on with them would be worse than not starting."""
-
-    code = "ostiary.privileges"
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
 class _Header(ctypes.Structure):
@@ -27,20 +27,26 @@ class _Data(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def drop_capabilities() -> None:
-    """Give up every capability of this thread for good, and those that a set-uid program could give back.
-
-    Raises `PrivilegesError`. A root user keeps what the files' owner may do, but no more.
-    """
+def keep_only(kept: Collection[int] = ()) -> None:
+    """Give up every capability of this thread but `kept`, for good; raise `PrivilegesError`, also where one is missing."""
     libc = ctypes.CDLL(None, use_errno=True)
-    header = _Header(_VERSION_3, 0)
-    nothing = (_Data * 2)()
-    failed = (
-        libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0
-        or libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-        or libc.capset(ctypes.byref(header), ctypes.byref(nothing)) != 0
-    )
-    if failed:
+    header, data = _Header(_VERSION_3, 0), (_Data * 2)()
+    _check(libc.capget(ctypes.byref(header), data))
+    wanted = sum(1 << capability for capability in kept)
+    if data[0].permitted & wanted != wanted:
+        raise PrivilegesError(f"capabilities that are needed are not held: {sorted(kept)}")
+    for capability in range(_LAST + 1):
+        if capability not in kept and libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) == 1:
+            libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    if not kept:
+        _check(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    data[0], data[1] = _Data(wanted, wanted, data[0].inheritable & wanted), _Data(0, 0, 0)
+    _check(libc.capset(ctypes.byref(header), data))
+    _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def _check(result: int) -> None:
+    if result != 0:
         raise PrivilegesError(f"capabilities cannot be given up: {os.strerror(ctypes.get_errno())}")
 
 

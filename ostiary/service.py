@@ -27,7 +27,7 @@ from ostiary.board import RiskBoard
 from ostiary.enforcing import Enforcement
 from ostiary.engine import policy_engine
 from ostiary.gate import Gate
-from ostiary.privileges import drop_capabilities
+from ostiary.privileges import keep_only
 from ostiary.settings import Settings
 from ostiary.state import AUDIT, FIRST_TOKEN, STORE, TOKENS
 from ostiary.store import ActionRecord, Reader
@@ -81,7 +81,7 @@ class Service:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of a part that fails."""
         with Enforcement.start(self._settings, self._config) as enforcement:
             sources = open_live(self._settings)
-            drop_capabilities()
+            keep_only()
             worker = EngineWorker(self._settings, sources, enforcement.actuator)
             worker.start()
             try:

@@ -11,10 +11,9 @@ from importlib.util import find_spec
 import click
 
 from ostiary.cli.options import common, read_settings
-from ostiary.privileges import capabilities
+from ostiary.privileges import CAP_NET_ADMIN, CAP_NET_RAW, capabilities
 from ostiary.settings import Settings
 
-CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
 RUN_PACKAGES = ("numpy", "numba", "river", "re2", "fastapi", "jinja2", "presidio_analyzer", "opa_client")
 
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ostiary.enforcer.capabilities import keep_only_net_admin
 from ostiary.enforcer.core import Enforcer
 from ostiary.enforcer.protocol import MAX_REQUEST_BYTES, Answer, encode
+from ostiary.privileges import CAP_NET_ADMIN, keep_only
 from response.actuators.nftables import NftablesActuator
 from response.errors import ActuatorError, EnforcerProtocolError
 from response.machine import never_list
@@ -43,7 +43,7 @@ def serve(socket_path: Path, settings: Callable[[], ResponseSettings], allowed_u
     actuator.active()  # tells a missing nft or capability before anybody asks
     with _listen(socket_path, allowed_uid) as listener:
         try:
-            keep_only_net_admin()
+            keep_only({CAP_NET_ADMIN})
             asyncio.run(_run(listener, enforcer.answer, allowed_uid))
         finally:
             socket_path.unlink(missing_ok=True)
