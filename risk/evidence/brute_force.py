@@ -5,6 +5,7 @@ the form is visible: many short, small, similar conversations of one source with
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,8 @@ class Attempts:
 
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Count attempts in order and yield what they show."""
-        columns = view.columns("ts", "orig", "user", "outcome", "count")
-        for row, (ts, orig, user_code, outcome, count) in enumerate(columns):
+        columns = view.columns("ts", "orig", "user", "outcome", "count", "method")
+        for row, (ts, orig, user_code, outcome, count, method) in enumerate(columns):
             user = view.texts[user_code]
             culprit = _culprit(view.texts[orig], user)
             if culprit is None:
@@ -112,9 +113,10 @@ class Attempts:
                 yield from _broken_in(view.place(row), row, attacker, culprit, user)
                 continue
             place = view.place(row)
-            yield _attempt(place, row, culprit, user, AuthOutcome(outcome), max(count, 1))
-            if outcome != AuthOutcome.PROBE:
-                yield from _guesses(place, row, attacker, culprit, user, outcome, max(count, 1))
+            yield _attempt(place, row, culprit, user, AuthOutcome(outcome), count)
+            offered = outcome == AuthOutcome.FAILURE and view.texts[method] == "publickey"  # clients offer every key
+            if count and outcome != AuthOutcome.PROBE and not offered:
+                yield from _guesses(place, row, attacker, culprit, user, outcome, count)
                 yield from self._spread(place, row, culprit, user, ts)
 
     def _spread(self, place: Place, row: int, culprit: Entity, user: str, ts: int) -> Iterator[Mark]:
@@ -146,7 +148,9 @@ def _attempt(place: Place, row: int, culprit: Entity, user: str, outcome: AuthOu
     times = f" {count} times" if count > 1 else ""
     named = () if culprit.kind is EntityKind.USER else _named(user)
     words = culprit, f" {what}{times}", *named
-    return Mark(row, reason.evidence(culprit, place, 1, words, [Fact("attempts", count, 1)], count))
+    evidence = reason.evidence(culprit, place, 1, words, [Fact("attempts", count, 1)], count)
+    # a line that tells an attempt again is shown, but adds nothing
+    return Mark(row, evidence if count else replace(evidence, weight=0.0))
 
 
 def _guesses(

@@ -91,3 +91,16 @@ def test_a_program_without_a_pool_of_connections_is_no_intruder(world: Any, traf
         traffic.talk(step * 0.1, A, B, 6379, out=200, back=300, lasts=0.01)
     world.see(traffic)
     assert world.worst(A) < 0.6
+
+
+def test_lines_that_tell_an_attempt_again_are_shown_but_add_nothing(world: Any) -> None:
+    lines = [line | {"count": place % 3 == 0} for place, line in enumerate(_lines(12, 20))]
+    found = world.read(Kind.AUTH, lines)
+    assert [each.evidence.seq for each in found if each.evidence.reason == "auth.failure"] == list(range(1, 13))
+    assert "brute_force.password" not in world.reasons()
+    assert 0 < world.worst(A) < 0.4
+
+
+def test_a_client_that_offers_its_keys_one_by_one(world: Any) -> None:
+    world.read(Kind.AUTH, _lines(12, 0.1, method="publickey"))
+    assert "brute_force.password" not in world.reasons()
