@@ -11,7 +11,8 @@ from typing import Any
 from ostiary.settings import Settings
 from policy.decide import Decider
 from policy.values import AccessRequest, Decision, PolicyEngine, Resource, Subject
-from response.responder import Responder
+from response.impact import Surroundings
+from response.responder import ACTING, Responder
 from response.values import Action
 from risk.engine import RiskEngine
 from risk.values import Finding
@@ -61,7 +62,11 @@ class Engine:
 
     def _act(self, outcome: Outcome, now: int | None) -> Outcome:
         decision = outcome.decision
-        action = self.responder.consider(decision, decision.ts if now is None else now)
+        if decision.verdict not in ACTING:
+            return outcome
+        share = self.risk.share(decision.entity)
+        around = Surroundings(share.window_s, max(share.users - 1, 0), share.connections, share.all_connections)
+        action = self.responder.consider(decision, decision.ts if now is None else now, around)
         return outcome if action is None else replace(outcome, action=action)
 
 

@@ -28,7 +28,7 @@ class _Data(ctypes.Structure):
 
 
 def keep_only(kept: Collection[int] = ()) -> None:
-    """Give up every capability of this thread but `kept`, for good; raise `PrivilegesError`, also where one is missing."""
+    """Give up all capabilities of this thread but `kept`, for good; raise `PrivilegesError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     header, data = _Header(_VERSION_3, 0), (_Data * 2)()
     _check(libc.capget(ctypes.byref(header), data))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Sample
 from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, behaviours
 from risk.ledger import Ledger
@@ -47,10 +48,12 @@ class RiskEngine:
         ]
         self._anomaly = Anomaly(settings)
         self._ledger = Ledger(settings.max_entities, self.revision)
+        self._activity = Activity()
         self._seen: Counter[str] = Counter()
 
     def observe(self, batch: Batch) -> list[Finding]:
         """Count a merged batch, in event order, and return what it shows, in event order."""
+        self._activity.count(batch)
         found: list[tuple[Order, Evidence | Sample]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
@@ -68,6 +71,10 @@ class RiskEngine:
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant of event time, ns."""
         return self._ledger.assess(entity, at)
+
+    def share(self, entity: Entity) -> Share:
+        """Return who else uses an entity's address, and how much of the traffic is its."""
+        return self._activity.share(entity.id)
 
     def risky(self, at: int, limit: int) -> list[Assessment]:
         """Return up to `limit` entities with a risk above 0, riskiest first, ties by entity."""

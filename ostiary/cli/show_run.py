@@ -79,9 +79,10 @@ def _actions(out: Console, lines: Sequence[Line]) -> None:
     if not actions:
         out.print("No action would have been taken.")
         return
-    out.print("Actions that enforcement would have taken (nothing was done: the mode is observe)", style="bold")
+    lease = f"{actions[0][1].lease_s:.0f} s each, by {actions[0][1].actuator}"
+    out.print(f"Actions that enforcement would have taken, {lease} (nothing was done: observe mode)", style="bold")
     for line, action in actions[:ENTITIES_SHOWN]:
-        out.print(f"  {instant(action.ts)}  {_action(line, action)}")
+        out.print(f"  {instant(action.ts)}  {_action(line, action)}", soft_wrap=True)
     if len(actions) > ENTITIES_SHOWN:
         out.print(f"  and {len(actions) - ENTITIES_SHOWN} more: `ostiary actions` lists all", style="dim")
 
@@ -89,7 +90,7 @@ def _actions(out: Console, lines: Sequence[Line]) -> None:
 def _action(line: Line, action: Action) -> str:
     if action.state is ActionState.REFUSED:
         return f"not {line.entity.id}: {action.reason}"
-    return f"cut off {line.entity.id} by {action.actuator} for {action.lease_s:.0f} s; {action.impact}"
+    return f"cut off {line.entity.id}: {action.impact}"
 
 
 def _places(out: Console, result: RunResult, verification: Verification, report: Path) -> None:

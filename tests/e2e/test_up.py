@@ -1,0 +1,165 @@
+"""`ostiary up`, from its first line to SIGTERM."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ATTACKER, FRIEND = "203.0.113.66", "198.51.100.7"
+SETTINGS = """
+state_dir = "{folder}/state"
+[sensors]
+logs = ["{folder}/access.log"]
+[gate]
+listen = "127.0.0.1:{gate}"
+mode = "{mode}"
+[api]
+listen = "unix:{folder}/api.sock"
+[response]
+enforcer_socket = "{folder}/enforcer.sock"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"it never came about: {what}")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
+@dataclass
+class Running:
+    folder: Path
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def configure(self, text: str) -> None:
+        (self.folder / "ostiary.toml").write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def ask(self, address: str) -> tuple[int, str]:
+        headers = {"X-Real-IP": address, "X-Original-Method": "GET", "X-Ostiary-Route": "/"}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", "/auth-request", headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.getheader("X-Ostiary-Verdict", "")
+
+    def api(self, path: str) -> tuple[int, Any]:
+        token = (self.folder / "state" / "first-token").read_text().strip()
+        with closing(UnixConnection(self.folder / "api.sock")) as connection:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    port = free_port()
+    (tmp_path / "access.log").touch()
+    (tmp_path / "ostiary.toml").write_text(SETTINGS.format(folder=tmp_path, gate=port, mode="observe"))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ostiary", "up", "--config", str(tmp_path / "ostiary.toml")], stderr=log, stdout=log
+        )
+    service = Running(tmp_path, port, process)
+    try:
+        until(lambda: process.poll() is not None or "ready:" in service.log(), "ready")
+        assert process.poll() is None, service.log()
+        yield service
+    finally:
+        process.kill() if process.poll() is None else None
+        process.wait(10)
+
+
+def attack(folder: Path) -> None:
+    now = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+    request = '"GET /item?id=1%27%20UNION%20SELECT%20password%20FROM%20users-- HTTP/1.1" 200 12 "-" "-"'
+    with (folder / "access.log").open("a") as log:
+        log.writelines(f"{ATTACKER} - - [{now}] {request}\n" for _ in range(3))
+
+
+@pytest.mark.slow
+def test_a_service_from_start_to_end(running: Running, ostiary: Callable[..., Any]) -> None:
+    assert running.ask(ATTACKER) == (200, "allow")
+    attack(running.folder)
+    until(lambda: running.ask(ATTACKER)[1] in ("deny", "isolate"), "a verdict against the attacker")
+    assert running.ask(ATTACKER)[0] == 200  # observing
+    assert running.ask(FRIEND) == (200, "allow")
+
+    status, actions = until(lambda: running.api("/actions")[1]["items"] and running.api("/actions"), "a proposal")
+    assert status == 200
+    assert [item["state"] for item in actions["items"]] == ["proposed"]
+    assert ATTACKER not in json.dumps(running.api("/decisions"))
+
+    settings = (running.folder / "ostiary.toml").read_text()
+    running.configure("[gate]\nmod = 1\n")
+    until(lambda: "the old settings stay in force" in running.log(), "wrong settings refused")
+    running.configure(settings.replace('mode = "observe"', 'mode = "enforce"'))
+    until(lambda: running.ask(ATTACKER)[0] == 403, "a refusal")
+    assert running.ask(FRIEND) == (200, "allow")
+
+    if os.geteuid() == 0:  # whatever root had is gone from every thread that parses
+        for thread in Path(f"/proc/{running.process.pid}/task").iterdir():
+            assert "CapEff:\t0000000000000000" in (thread / "status").read_text()
+
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(30) == 0
+    assert running.log().rstrip().endswith("stopped")
+    state = running.folder / "state"
+    assert json.loads(ostiary("audit", "verify", "--json", state=state).stdout)["ok"]
+    shown = [
+        json.loads(line)
+        for line in ostiary("audit", "show", "--json", "--limit", "999", state=state).stdout.splitlines()
+    ]
+    assert {"service.started", "decision", "action.proposed", "activation", "service.finished"} <= {
+        entry["kind"] for entry in shown
+    }
+
+
+def test_a_service_that_cannot_start_says_why(tmp_path: Path, ostiary: Callable[..., Any]) -> None:
+    (tmp_path / "ostiary.toml").write_text(f'[sensors]\nlogs = ["{tmp_path}/none.log"]\n')
+    assert "none.log" in ostiary("up", code=3).stderr
+    (tmp_path / "ostiary.toml").write_text('[api]\nlisten = "192.0.2.1:80"\n')
+    assert "TLS" in ostiary("up", code=4).stderr
+
+
+def test_the_units_of_systemd_are_valid() -> None:
+    folder = Path(__file__).parents[2] / "deploy" / "systemd"
+    for unit in sorted(folder.glob("*.service")):
+        done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+        complaints = [line for line in done.stderr.splitlines() if unit.name in line and "not executable" not in line]
+        assert complaints == []
