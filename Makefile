@@ -44,7 +44,7 @@ lab: $(VENV)/.run
 
 soak: $(VENV)/.dev
 	@tests/prepare
-	@OSTIARY_SOAK=1 $(BIN)/pytest -m "soak" -n 2 --timeout 7200
+	@OSTIARY_SOAK=1 $(BIN)/pytest -m "hypothesis or slow" -n 2 --timeout 14400
 
 bench: $(VENV)/.dev
 	@for name in packets logs risk policy audit pipeline; do echo "== $$name"; $(BIN)/python -m bench.$$name; done

@@ -45,10 +45,10 @@ def kill_while_it_writes(directory: Path, delay: float) -> int:
 
 
 @pytest.mark.slow
-def test_killed_at_any_instant(directory: Path) -> None:
+def test_killed_at_any_instant(directory: Path, soak: int) -> None:
     chance = random.Random(7)
     kept: str | None = None
-    for _ in range(25):
+    for _ in range(25 * soak):
         acknowledged = kill_while_it_writes(directory, chance.uniform(0, 0.05))
         assert verify(directory, since=kept).ok  # even before anybody opened it again
         with AuditLog.open(directory, ORIGIN) as log:
