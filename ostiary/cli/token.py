@@ -32,7 +32,14 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]))
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice([role.value for role in Role]),
+    help="What its holder may do; give it several times for several roles.",
+)
 @common
 def create(name: str, roles: tuple[str, ...], config: str | None, state: str | None, as_json: bool) -> int:
     """Make a token called NAME and print it: it cannot be shown again."""
