@@ -1,6 +1,6 @@
 """Measure the audit log: appends a second by group size, and verification, beside a hash chain of JSON lines.
 
-    python bench/audit.py [--entries 100000]
+    python -m bench.audit [--entries 100000]
 
 The floor is what a simple tamper-evident log costs in Python: `json.dumps`, a running SHA-256, one flush a group. It
 has no signature, no proofs for single entries and nothing that an outsider's tool could check.

@@ -1,6 +1,6 @@
 """Lines a second on one core, from a file to batches, beside what Python itself needs to take the same lines apart.
 
-    python bench/logs.py [LINES]
+    python -m bench.logs [LINES]
 
 The floor is less work than ours: it makes no time stamps, addresses or columns. For access and auth lines it is one
 expression of the standard library's `re` a line; for TSV the `csv` module; for JSON `json.loads`.

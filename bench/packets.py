@@ -1,6 +1,6 @@
 """Measure the packet sensor: the walk and decoder alone, the whole way from pcap to flow rows, and scapy beside it.
 
-    python bench/packets.py CAPTURE [--packets 500000] [--scapy 20000] [--rounds 5]
+    python -m bench.packets [CAPTURE] [--packets 500000] [--scapy 20000] [--rounds 5]
 
 CAPTURE is repeated, with its times shifted, until the wanted number of packets is reached. Start-up (imports and
 compiled code read back from the cache, or compiled where there is none) is timed apart, in processes of their own.
@@ -144,7 +144,7 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("capture", type=Path)
+    parser.add_argument("capture", type=Path, nargs="?", default=Path("examples/captures/edge.pcap"))
     parser.add_argument("--packets", type=int, default=500_000)
     parser.add_argument("--scapy", type=int, default=20_000, help="packets for scapy; 0 leaves it out")
     parser.add_argument("--rounds", type=int, default=5)

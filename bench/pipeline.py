@@ -1,6 +1,6 @@
 """Measure the whole way from packets to recorded decisions on one core, start-up apart.
 
-    python bench/pipeline.py CAPTURE [--packets 500000] [--rounds 3]
+    python -m bench.pipeline [CAPTURE] [--packets 500000] [--rounds 3]
 
 CAPTURE is repeated, with its times shifted, until the wanted number of packets is reached. The peer beside it is scapy,
 which only reads and parses (`bench/packets.py`).
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from packets import by_scapy, machine, repeat
+from bench.packets import by_scapy, machine, repeat
 
 from ostiary.running import RunRequest, run
 from ostiary.settings import Settings
@@ -34,7 +34,7 @@ def judge(capture: Path, state: Path) -> tuple[float, int, int]:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("capture", type=Path, nargs="?", default=Path("examples/captures/attacks.pcap"))
+    parser.add_argument("capture", type=Path, nargs="?", default=Path("examples/captures/edge.pcap"))
     parser.add_argument("--packets", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
