@@ -54,7 +54,7 @@ def command(
         from ostiary.reporting import verified, write_report
 
         result = with_progress(request, settings)
-        show(result, verified(result.state), write_report(settings))
+        show(result, verified(result.state), write_report(settings), state)
     for name, reason in result.failed:
         click.echo(f"ostiary: {name}: {reason}", err=True)
     return 3 if result.failed else 0

@@ -1,5 +1,7 @@
 """What a person sees at the end of a run: who is risky and why, what was decided, what would have been done."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from response.values import Action, ActionState
 ENTITIES_SHOWN = 20
 
 
-def show(result: RunResult, verification: Verification, report: Path) -> None:
-    """Print the end of a run."""
+def show(result: RunResult, verification: Verification, report: Path, state: str | None) -> None:
+    """Print the end of a run; `state` is the directory that the user named, if any."""
     out = console()
     _sources(out, result.sources)
     lines = result.summary.lines()
@@ -25,7 +27,7 @@ def show(result: RunResult, verification: Verification, report: Path) -> None:
     _decisions(out, result)
     _actions(out, lines)
     _places(out, result, verification, report)
-    _next(out, lines)
+    _next(out, lines, state)
 
 
 def _sources(out: Console, sources: Sequence[SourceReport]) -> None:
@@ -104,11 +106,24 @@ def _places(out: Console, result: RunResult, verification: Verification, report:
         out.print(f"Not judged {name}: {reason}", style="red")
 
 
-def _next(out: Console, lines: Sequence[Line]) -> None:
+def _next(out: Console, lines: Sequence[Line], state: str | None) -> None:
+    program, chosen = program_name(), f" --state {state}" if state else ""
     example = lines[0].entity.id if lines else "203.0.113.9"
+    steps = {
+        f"explain {example}{chosen}": "why it carries its risk",
+        f"decisions --verdict deny{chosen}": "what was decided, and on what evidence",
+        f"audit verify{chosen}": "check the log; a tool that isn't ours can, too",
+        "up --help": "run it as a service beside a gateway",
+    }
+    width = max(map(len, steps))
     out.print()
     out.print("What to type next", style="bold")
-    out.print(f"  ostiary explain {example}        why it carries its risk")
-    out.print("  ostiary decisions --verdict deny     what was decided, and on what evidence")
-    out.print("  ostiary audit verify                 check the log; a tool that isn't ours can, too")
-    out.print("  ostiary up --config ostiary.toml     run it as a service beside a gateway")
+    for step, words in steps.items():
+        out.print(f"  {program} {step:<{width}}   {words}", soft_wrap=True)
+
+
+def program_name() -> str:
+    """Return how to call us again: `ostiary` where that is on PATH, else the way we were called."""
+    called = Path(sys.argv[0])
+    found = shutil.which("ostiary")
+    return "ostiary" if found and Path(found).resolve() == called.resolve() else str(called)
