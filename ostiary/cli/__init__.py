@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _told(error: Exception) -> int:
     """Tell a typed error in one line and return its exit code; anything else is a defect and keeps its traceback."""
+    if isinstance(error, ModuleNotFoundError):
+        error = _missing(error)
     code = getattr(error, "code", None)
     if not isinstance(code, str):
         raise error
@@ -103,3 +105,13 @@ def _told(error: Exception) -> int:
     if code == "ostiary.settings":
         return 1
     return 3 if code.startswith("sensors.") else 4
+
+
+def _missing(error: ModuleNotFoundError) -> Exception:
+    """Return the error that says which extra to install; one of our own modules missing is a defect."""
+    from ostiary.errors import MissingExtraError
+
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "sensors", "risk", "policy", "response", "compliance", "ostiary"):
+        return error
+    return MissingExtraError(f"this needs the package {package}: pip install 'ostiary[run]'")
