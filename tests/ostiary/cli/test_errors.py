@@ -1,6 +1,7 @@
 """What goes wrong is told in one line with a stable code; a defect keeps its traceback."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_a_reader_that_has_gone_is_no_error(monkeypatch: pytest.MonkeyPatch) -> 
         raise BrokenPipeError
 
     monkeypatch.setattr("ostiary.cli.cli.main", gone)
-    monkeypatch.setattr(sys, "stderr", open("/dev/null", "w"))  # noqa: SIM115 - main closes it
+    monkeypatch.setattr(sys, "stderr", Path("/dev/null").open("w"))  # noqa: SIM115 - main closes it
     with pytest.raises(SystemExit) as left:
         main([])
     assert left.value.code == 0
