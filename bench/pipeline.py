@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 from bench.packets import by_scapy, machine, repeat
-
 from ostiary.running import RunRequest, run
 from ostiary.settings import Settings
 
