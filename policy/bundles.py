@@ -1,25 +1,21 @@
 """Bundles: the Rego files and the data that decide.
 
-A bundle is a directory in OPA's own form: `*.rego` files, `data.json` files (a file in a subdirectory lies at that path
-of the data document), optionally `.manifest`. Guarantees: what is loaded is bounded in files, bytes and depth; symbolic
-links are not followed; the revision is a digest of everything that can change a decision (not of the tests), so two
-bundles with the same revision decide alike. Does not compile: the engine does.
+A bundle has OPA's own form: `*.rego` files, `data.json` files (a file in a subdirectory lies at that path of the data
+document), optionally `.manifest` and `.signatures.json`; `policy.sources` says where it may lie. Guarantees: the
+revision is a digest of everything that can change a decision (not of the tests), so two bundles with the same revision
+decide alike. Does not compile (the engine does) and does not verify a signature (`policy.signing` does).
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from policy.canonical import canonical
 from policy.errors import BundleError, DocumentError
-
-MAX_FILES = 1_000
-MAX_FILE_BYTES = 4 << 20
-MAX_BUNDLE_BYTES = 32 << 20
-MAX_DEPTH = 16
+from policy.sources import MANIFEST, SIGNATURES, read_files
 
 SHIPPED = Path(__file__).parent / "rego"
 """Where the bundle that Ostiary ships lies."""
@@ -38,76 +34,57 @@ class Bundle:
     """The content of `.manifest`; empty where there is none."""
     revision: str
     """SHA-256 (hex) of the modules and the data."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Every file as it was read, by its path inside the bundle."""
+
+    @property
+    def tests(self) -> Mapping[str, str]:
+        """The `_test.rego` files."""
+        return {name: text.decode() for name, text in self.files.items() if name.endswith("_test.rego")}
+
+    @property
+    def epoch(self) -> int | None:
+        """`metadata.epoch` of the manifest, a whole number from 0; None where there is none."""
+        metadata = self.manifest.get("metadata")
+        epoch = metadata.get("epoch") if isinstance(metadata, dict) else None
+        if epoch is None:
+            return None
+        if isinstance(epoch, bool) or not isinstance(epoch, int) or not 0 <= epoch < 2**53:
+            raise BundleError(".manifest: metadata.epoch is not a whole number from 0")
+        return epoch
 
 
-def load_bundle(directory: str | Path = "") -> Bundle:
-    """Read the bundle in a directory; "" means the one that Ostiary ships. Raises `BundleError`."""
-    root = Path(directory) if directory else SHIPPED
-    if not root.is_dir():
-        raise BundleError(f"{root} is not a directory")
+def load_bundle(location: str | Path = "") -> Bundle:
+    """Read the bundle at a path; "" means the one that Ostiary ships. Raises `BundleError`."""
+    path = Path(location) if location else SHIPPED
+    return make_bundle(read_files(path), path)
+
+
+def make_bundle(files: Mapping[str, bytes], path: Path) -> Bundle:
+    """Put a bundle together from its files; raise `BundleError`."""
     modules: dict[str, str] = {}
     data: dict[str, Any] = {}
     manifest: dict[str, Any] = {}
-    for name, text in _texts(root):
-        if name == ".manifest":
+    for name, raw in files.items():
+        if name == SIGNATURES:
+            continue
+        text = _text(name, raw)
+        if name == MANIFEST:
             manifest = _object(name, text)
         elif name.endswith("data.json"):
             _place(data, name.split("/")[:-1], _object(name, text), name)
-        else:
+        elif not name.endswith("_test.rego"):
             modules[name] = text
     if not modules:
-        raise BundleError(f"{root} holds no Rego files")
-    return Bundle(root, modules, data, manifest, _revision(modules, data))
+        raise BundleError(f"{path} holds no Rego files")
+    return Bundle(path, modules, data, manifest, _revision(modules, data), files)
 
 
-def _texts(root: Path) -> Iterator[tuple[str, str]]:
-    names = sorted(_names(root, root, 0))
-    if len(names) > MAX_FILES:
-        raise BundleError(f"{root} holds more than {MAX_FILES} files")
-    total = 0
-    for name in names:
-        raw = _read(root / name)
-        total += len(raw)
-        if total > MAX_BUNDLE_BYTES:
-            raise BundleError(f"{root} holds more than {MAX_BUNDLE_BYTES} bytes")
-        try:
-            yield name, raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise BundleError(f"{name} is not UTF-8") from error
-
-
-def _names(root: Path, folder: Path, depth: int) -> Iterator[str]:
-    if depth > MAX_DEPTH:
-        raise BundleError(f"{folder} is nested too deeply")
+def _text(name: str, raw: bytes) -> str:
     try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise BundleError(f"{folder} cannot be listed: {error.strerror}") from error
-    for entry in entries:
-        if entry.is_symlink():
-            continue
-        if entry.is_dir():
-            if not entry.name.startswith("."):
-                yield from _names(root, entry, depth + 1)
-        elif _belongs(entry, root):
-            yield entry.relative_to(root).as_posix()
-
-
-def _belongs(entry: Path, root: Path) -> bool:
-    if entry.suffix == ".rego":
-        return not entry.name.endswith("_test.rego")
-    return entry.name == "data.json" or entry == root / ".manifest"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-    if len(raw) > MAX_FILE_BYTES:
-        raise BundleError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-    return raw
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{name} is not UTF-8") from error
 
 
 def _object(name: str, text: str) -> dict[str, Any]:

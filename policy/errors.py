@@ -2,6 +2,9 @@
 
     PolicyError                     policy.error
     ├── BundleError                 policy.bundle           a bundle that cannot be read, compiled or is too large
+    │   ├── SignatureError          policy.signature        a bundle that nobody trusted has signed
+    │   ├── EpochError              policy.epoch            a bundle older than one that was in force
+    │   └── JudgementError          policy.judgement        a bundle that lint, its tests or real OPA speak against
     ├── EvaluationError             policy.evaluation       the engine failed, panicked or gave no decision
     │   └── AnswerError             policy.answer           the engine's answer is not a decision
     ├── EngineUnavailableError      policy.unavailable      the OPA server is gone, slow, or its client is not installed
@@ -23,6 +26,24 @@ class BundleError(PolicyError):
     """A bundle that cannot be read, does not compile, or is too large."""
 
     code = "policy.bundle"
+
+
+class SignatureError(BundleError):
+    """A bundle that is not signed by a key that is trusted, or is not what was signed."""
+
+    code = "policy.signature"
+
+
+class EpochError(BundleError):
+    """A bundle that is older than one that was in force: perhaps a replay."""
+
+    code = "policy.epoch"
+
+
+class JudgementError(BundleError):
+    """A bundle that the rules of activation, its own tests or real OPA speak against."""
+
+    code = "policy.judgement"
 
 
 class EvaluationError(PolicyError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policy import bundles
+from policy import sources
 from policy.bundles import SHIPPED, load_bundle
 from policy.engines.embedded import EmbeddedEngine
 from policy.errors import BundleError, PolicyError
@@ -73,7 +73,7 @@ def test_links_are_not_followed(copy: Path, tmp_path: Path) -> None:
 def test_bundles_are_bounded(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, value in [("MAX_FILES", 3), ("MAX_FILE_BYTES", 100), ("MAX_BUNDLE_BYTES", 5000)]:
         with monkeypatch.context() as patch:
-            patch.setattr(bundles, limit, value)
+            patch.setattr(sources, limit, value)
             with pytest.raises(BundleError):
                 load_bundle(copy)
     deep = copy.joinpath(*["d"] * 20)
