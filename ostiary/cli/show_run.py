@@ -125,5 +125,7 @@ def _next(out: Console, lines: Sequence[Line], state: str | None) -> None:
 def program_name() -> str:
     """Return how to call us again: `ostiary` where that is on PATH, else the way we were called."""
     called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m ostiary"
     found = shutil.which("ostiary")
     return "ostiary" if found and Path(found).resolve() == called.resolve() else str(called)
