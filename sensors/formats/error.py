@@ -23,7 +23,7 @@ from sensors.registry import Format, Input
 from sensors.values import AuthOutcome, Kind, Source
 
 _NGINX = Pattern(
-    r"^(?:[^/\[\]]{0,120}(?:\[\d+\])?: )?(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[[a-z]+\] \d+#\d+: (?:\*\d+ )?(.*)$"
+    r"^(?:[^/\[\]]{0,120}(?:\[\d+\])?: ){0,2}(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[[a-z]+\] \d+#\d+: (?:\*\d+ )?(.*)$"
 )
 _APACHE = Pattern(
     r"^\[([A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)? \d{4})\] (?:\[\w*:?(?:\w+)\] )"

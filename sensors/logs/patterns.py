@@ -53,3 +53,7 @@ class PatternSet:
         """Return the index of the first expression that is found in the text; -1 for none."""
         found = self._set.Match(text)
         return min(found) if found else -1
+
+    def all(self, text: bytes) -> list[int]:
+        """Return the indices of all expressions that are found in the text, ascending."""
+        return sorted(self._set.Match(text) or ())

@@ -11,16 +11,18 @@ Not done: knowing that two processes (a mail server and its authentication worke
 from dataclasses import dataclass
 from functools import cache
 
-from sensors.formats.auth.attempts import Attempts
-from sensors.formats.auth.rules import FAMILIES, PAM, PROGRAMS, Rule
+from sensors.formats.auth.rules import FAMILIES, PAM, PROGRAMS
+from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
-from sensors.logs.patterns import Pattern, PatternSet
+from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
+from sensors.logs.rules import Rule, RuleSet
+from sensors.logs.services import services
 from sensors.logs.source import LogSource
 from sensors.logs.syslog import Record, record
 from sensors.registry import Format, Input
-from sensors.values import AuthOutcome, Source
+from sensors.values import Source
 
 _REPEATED = Pattern(r"^message repeated (\d{1,6}) times: \[ ?(.*?)\]?$")
 _ANY_NOW = 4_000_000_000_000_000_000  # in 2096: only whether there is a time stamp matters
@@ -29,28 +31,39 @@ _LEVELS = (b"error: ", b"fatal: ", b"info: ", b"Info: ", b"warning: ")
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """The rules of one program, compiled."""
+    """The rules of one program."""
 
     name: str
-    rules: tuple[Rule, ...]
-    which: PatternSet
-    patterns: tuple[Pattern, ...]
+    rules: RuleSet
 
 
 @cache
 def _compiled(name: str) -> _Family:
-    rules = (*FAMILIES[name], *PAM)
-    expressions = [rule.expression for rule in rules]
-    return _Family(name, rules, PatternSet(expressions), tuple(Pattern(expression) for expression in expressions))
+    rules = FAMILIES[name] if name in FAMILIES else _served()[name]
+    return _Family(name, RuleSet((*rules, *PAM)))
+
+
+@cache
+def _served() -> dict[str, tuple[Rule, ...]]:
+    """Return the rules of the services that are data."""
+    return {service.name: service.rules for service in services() if service.programs}
+
+
+@cache
+def _programs() -> dict[str, str]:
+    """Return the name of the family of each program that is named otherwise."""
+    return {program: service.name for service in services() for program in service.programs} | PROGRAMS
 
 
 def _family(program: bytes) -> _Family:
     """Return the family of `postfix/smtpd`, `sshd-session`, `auth-worker` ..."""
     name = program.decode("latin-1")
-    name = PROGRAMS.get(name, name)
-    if name not in FAMILIES:
-        name = name.partition("/")[0].partition("-")[0]
-    return _compiled(name if name in FAMILIES else "")
+    stem = name.partition("/")[0].partition("-")[0].partition(".")[0]
+    for candidate in (name, stem):
+        family = _programs().get(candidate, candidate)
+        if family in FAMILIES or family in _served():
+            return _compiled(family)
+    return _compiled("")
 
 
 class AuthParser:
@@ -67,12 +80,13 @@ class AuthParser:
         entry = record(line, out.now_ns)
         family = self._families.get(entry.program) or self._learn(entry.program)
         message, times = _unwrapped(entry.message)
-        index = family.which.first(message)
-        if index < 0:
+        found = family.rules.find(message)
+        if found is None:
             return False
-        pattern = family.patterns[index]
-        fields = dict(zip(pattern.names, pattern.groups(message) or (), strict=False))
-        self._tell(entry, family, family.rules[index], fields, times, seq, out)
+        rule, fields = found
+        session = fields.get("session") or entry.pid
+        service = family.name.encode() or entry.program
+        self._attempts.tell(Teller(entry.ts, seq, service, session, entry.host), rule, fields, times, out)
         return True
 
     def _learn(self, program: bytes) -> _Family:
@@ -80,45 +94,6 @@ class AuthParser:
             self._families.clear()
         family = self._families[program] = _family(program)
         return family
-
-    def _tell(
-        self,
-        entry: Record,
-        family: _Family,
-        rule: Rule,
-        fields: dict[str, bytes],
-        times: int,
-        seq: int,
-        out: BatchBuilder,
-    ) -> None:
-        process = b"%b[%b" % (family.name.encode(), entry.pid)
-        client = fields.get("orig", b"")
-        if entry.pid:
-            client = self._attempts.meet(process, client, entry.ts)
-        if rule.outcome is None:
-            return
-        outcome = AuthOutcome.INVALID_USER if fields.get("invalid") else rule.outcome
-        if not client and not rule.local:
-            if entry.pid:
-                self._attempts.postpone(process, outcome)
-            return
-        method = fields.get("method", b"").lower() or rule.method.encode()
-        count = _count(fields) * times
-        if method == b"none":
-            count = 0
-        elif entry.pid:
-            outcome, count = self._attempts.settle(process, outcome, rule.stage, count)
-        out.auth(
-            entry.ts, seq, outcome, orig=client, resp=entry.host,
-            user=fields.get("user") or fields.get("ruser", b""),
-            service=family.name.encode() or entry.program, method=method, count=count,
-        )  # fmt: skip
-
-
-def _count(fields: dict[str, bytes]) -> int:
-    if more := fields.get("more"):
-        return int(more) + 1
-    return int(fields.get("count") or 1)
 
 
 def _unwrapped(message: bytes) -> tuple[bytes, int]:
@@ -133,18 +108,24 @@ def _unwrapped(message: bytes) -> tuple[bytes, int]:
 
 
 def _recognise(head: bytes, name: str) -> int:
-    """Score by the share of lines with a syslog header, and whether a program here is one that authenticates."""
+    """Score by the share of lines with a syslog header, and how many are of programs that authenticate."""
     lines = head_lines(head)
-    programs = []
+    entries = []
     for line in lines:
         try:
-            programs.append(record(line, _ANY_NOW).program)
+            entries.append(record(line, _ANY_NOW))
         except (MalformedLineError, ValueError):
             continue
-    if not lines or 2 * len(programs) < len(lines):
+    if not lines or 2 * len(entries) < len(lines):
         return 0
-    known = any(_family(program).name for program in programs)
-    return int((80 if known else 40) * len(programs) / len(lines)) + (5 if "auth" in name or "secure" in name else 0)
+    known = sum(map(_is_known, entries))
+    score = 40 * len(entries) / len(lines) + 40 * min(1, 4 * known / len(lines))
+    return int(score) + (5 if "auth" in name or "secure" in name else 0)
+
+
+def _is_known(entry: Record) -> bool:
+    """Whether a program that authenticates wrote a line; where none is named, only vsftpd's own log looks so."""
+    return bool(_family(entry.program).name and (entry.program or entry.message.startswith(b"[pid ")))
 
 
 def _open(item: Input) -> Source:

@@ -1,37 +1,13 @@
 """What daemons write about authentication, as data: one rule a message.
 
-A rule is an expression over the message (after the syslog header) with the groups `orig`, `user`, `method`, `invalid`,
-`count` (attempts) and `more` (attempts after the first), what the message means, and its stage. The stages order the
-lines that one attempt leaves behind in the log of one process, so that `attempts` counts it once: announced (1),
-refused by PAM (2), told by the daemon (3), summed up when the connection ends (9).
+The expressions are over the message after the syslog header; `sensors.logs.rules` says what their groups mean. Services
+whose messages need no stages are not here but in `sensors.logs.services`.
 
 Where a client chooses a text (its user name) the expression is greedy up to the last place where the daemon's own words
 follow: "Failed password for x from 192.0.2.1 from 198.51.100.2 port 22 ssh2" came from 198.51.100.2.
 """
 
-from dataclasses import dataclass
-
-from sensors.values import AuthOutcome
-
-FAILURE, SUCCESS = AuthOutcome.FAILURE, AuthOutcome.SUCCESS
-INVALID, PROBE = AuthOutcome.INVALID_USER, AuthOutcome.PROBE
-
-ANNOUNCED, BY_PAM, TOLD, SUMMED_UP = 1, 2, 3, 9
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What one kind of message means."""
-
-    outcome: AuthOutcome | None
-    """None: nothing happened, but the line may name the client of a process."""
-    stage: int
-    method: str
-    """Where the message doesn't say it in a group."""
-    expression: str
-    local: bool = False
-    """The row is made even without a client: it sits at the machine itself."""
-
+from sensors.logs.rules import ANNOUNCED, BY_PAM, FAILURE, INVALID, PROBE, SUCCESS, SUMMED_UP, TOLD, Rule
 
 _ORIG = r"(?P<orig>[^\s,;<>()\[\]]+)"
 _USER = r"(?P<user>.*)"
@@ -184,6 +160,12 @@ POSTFIX = (
         PROBE, TOLD, "",
         r"^(?:lost connection after AUTH|(?:too many errors|improper command pipelining) after \S+) "
         r"from [^\[]*\[(?P<orig>[^\]\s]+)\]",
+    ),
+    Rule(
+        PROBE, TOLD, "",
+        r"^\w+: (?:milter-)?reject: [A-Z]+ from [^\s\[]*\[(?P<orig>[^\]\s]+)\](?::\d+)?: [45]\d\d .*"
+        r"(?:Relay access denied|Helo command rejected|Sender address rejected|User unknown|undeliverable address"
+        r"|[Cc]ommand rejected|Client host rejected|blocked using)",
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """An attempt told by several lines counts once; the table of processes is bounded."""
 
-from sensors.formats.auth.attempts import MAX_PROCESSES, QUIET_NS, Attempts
-from sensors.formats.auth.rules import ANNOUNCED, BY_PAM, SUMMED_UP, TOLD
+from sensors.logs.attempts import MAX_PROCESSES, QUIET_NS, Attempts
+from sensors.logs.rules import ANNOUNCED, BY_PAM, SUMMED_UP, TOLD
 from sensors.values import AuthOutcome
 
 FAILURE, PROBE = AuthOutcome.FAILURE, AuthOutcome.PROBE

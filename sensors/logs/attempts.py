@@ -9,7 +9,8 @@ twice.
 
 from dataclasses import dataclass
 
-from sensors.formats.auth.rules import SUMMED_UP
+from sensors.logs.builder import BatchBuilder
+from sensors.logs.rules import SUMMED_UP, Rule
 from sensors.logs.time import SECOND
 from sensors.values import AuthOutcome
 
@@ -28,11 +29,46 @@ class _Process:
     """How an attempt ended whose lines didn't name the client yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Whoever wrote a line."""
+
+    ts: int
+    seq: int
+    service: bytes
+    session: bytes = b""
+    """Which process or connection of the service; "" where the line doesn't say."""
+    host: bytes = b""
+
+
 class Attempts:
     """What the lines of recent processes said."""
 
     def __init__(self) -> None:
         self._processes: dict[bytes, _Process] = {}
+
+    def tell(self, teller: Teller, rule: Rule, fields: dict[str, bytes], times: int, out: BatchBuilder) -> None:
+        """Add the row of a line that a rule fits and that was written `times` times, if there is anything to tell."""
+        client, process = fields.get("orig", b""), b"%b[%b" % (teller.service, teller.session)
+        if teller.session:
+            client = self.meet(process, client, teller.ts)
+        if rule.outcome is None:
+            return
+        outcome = AuthOutcome.INVALID_USER if fields.get("invalid") else rule.outcome
+        if not client and not rule.local:
+            if teller.session:
+                self.postpone(process, outcome)
+            return
+        method = fields.get("method", b"").lower() or rule.method.encode()
+        count = _count(fields) * times
+        if method == b"none":
+            count = 0
+        elif teller.session:
+            outcome, count = self.settle(process, outcome, rule.stage, count)
+        out.auth(
+            teller.ts, teller.seq, outcome, orig=client, resp=teller.host,
+            user=fields.get("user") or fields.get("ruser", b""), service=teller.service, method=method, count=count,
+        )  # fmt: skip
 
     def meet(self, process: bytes, client: bytes, ts: int) -> bytes:
         """Take note of a line of a process; return its client, which an earlier line may have told."""
@@ -61,3 +97,9 @@ class Attempts:
             state.stage = stage
         state.told += new
         return outcome, new
+
+
+def _count(fields: dict[str, bytes]) -> int:
+    if more := fields.get("more"):
+        return int(more) + 1
+    return int(fields.get("count") or 1)
