@@ -4,6 +4,7 @@
     ├── SettingsError           ostiary.settings        ostiary.toml or the environment is wrong: file, line and field
     ├── StateError              ostiary.state           the state directory is missing, busy or not ours
     ├── NotFoundError           ostiary.not-found       no such entity, decision or run in the store
+    ├── NotRepeatableError      ostiary.not-repeatable  a recorded decision whose names were erased
     ├── PrivilegesError         ostiary.privileges      privileges could not be given up
     └── MissingExtraError       ostiary.missing-extra   a command needs packages that are not installed
 
@@ -33,6 +34,12 @@ class NotFoundError(OstiaryError):
     """The store does not know what was asked for."""
 
     code = "ostiary.not-found"
+
+
+class NotRepeatableError(OstiaryError):
+    """A recorded decision cannot be made again: somebody in it was erased, or an earlier version recorded it."""
+
+    code = "ostiary.not-repeatable"
 
 
 class PrivilegesError(OstiaryError):

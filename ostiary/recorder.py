@@ -8,7 +8,6 @@ address falls in hours).
 
 import contextlib
 import hmac
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,15 +18,16 @@ from compliance.errors import UnknownSubjectError
 from compliance.privacy.text import mask
 from compliance.values import AuditEntry
 from ostiary.engine import Outcome
+from ostiary.history import decision_message
 from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
 from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord, RunRecord
 from ostiary.summary import Line
-from policy.decide import canonical, decision_record
+from policy.records import hide, pack
 from policy.values import Decision
 from response.values import Action, ActionState
 from risk.values import Words
-from sensors.values import Entity
+from sensors.values import Entity, EntityKind
 
 CACHED = 65536
 ID = 32
@@ -61,20 +61,22 @@ class Recorder:
         if not outcomes:
             return
         actions = [outcome.action for outcome in outcomes if outcome.action] if actions_too else []
-        decisions = [self._decision(outcome) for outcome in outcomes]
+        decisions, sealed = zip(*map(self._decision, outcomes), strict=True)
         entries = [
             self._decision_entry(record, outcome.entity) for record, outcome in zip(decisions, outcomes, strict=True)
         ]
         self._append(entries + [self._action_entry(action) for action in actions])
-        self._state.store.put_decisions(decisions)
+        self._state.store.put_decisions(decisions, sealed)
         self._state.store.put_actions([self.action(action) for action in actions])
 
     def decisions(self, decisions: Sequence[Decision]) -> None:
         """Write decisions that a gate made on requests."""
-        records = [self._record(decision) for decision in decisions]
+        if not decisions:
+            return
+        records, sealed = zip(*map(self._record, decisions), strict=True)
         pairs = zip(records, decisions, strict=True)
         self._append([self._decision_entry(record, decision.entity) for record, decision in pairs])
-        self._state.store.put_decisions(records)
+        self._state.store.put_decisions(records, sealed)
 
     def activated(self, settings: Settings, policy_revision: str) -> None:
         """Write that other settings are in force from now on."""
@@ -130,24 +132,33 @@ class Recorder:
             purpose=compliance.purpose, legal_basis=compliance.legal_basis, facts=facts,
         )  # fmt: skip
 
-    def _decision(self, outcome: Outcome) -> DecisionRecord:
+    def _decision(self, outcome: Outcome) -> tuple[DecisionRecord, bytes]:
         evidence = outcome.finding.evidence
-        return replace(
-            self._record(outcome.decision), reason=evidence.reason, text=self.words(evidence.text),
-            technique=evidence.technique, source=evidence.source, seq=evidence.seq,
+        record, sealed = self._record(outcome.decision)
+        record = replace(
+            record, reason=evidence.reason, text=self.words(evidence.text), technique=evidence.technique,
+            source=evidence.source, seq=evidence.seq,
         )  # fmt: skip
+        return record, sealed
 
-    def _record(self, decision: Decision) -> DecisionRecord:
+    def _record(self, decision: Decision) -> tuple[DecisionRecord, bytes]:
+        """Return a decision without names, and its names, which only the vault can read."""
         pseudonym = self.name(decision.entity)
-        commitment = self._bound(pseudonym, b"decision\0" + canonical(decision_record(decision)))
+        commitment = self._bound(pseudonym, decision_message(decision))
         self._ids.keep(decision.id, commitment[:ID])
-        return DecisionRecord(
+        hidden = hide(decision.document, pseudonym, self._others(decision))
+        record = DecisionRecord(
             id=commitment[:ID], run_id=self._run.id, ts=decision.ts, pseudonym=pseudonym,
             verdict=decision.verdict.value, reasons=tuple((reason.code, reason.text) for reason in decision.reasons),
             obligations=decision.obligations, ttl_s=decision.ttl_s, policy_revision=decision.policy_revision,
-            model_revision=decision.model_revision, input_digest=commitment,
-            document=_pseudonymised(decision, pseudonym),
+            model_revision=decision.model_revision, input_digest=commitment, document=hidden.shown,
         )  # fmt: skip
+        return record, self._state.vault.protect(pseudonym, pack(hidden), record.id)
+
+    def _others(self, decision: Decision) -> dict[str, str]:
+        """Return whom the document names besides its subject, and their pseudonyms."""
+        identity = decision.document["subject"]["identity"]
+        return {identity: self.name(Entity(EntityKind.USER, identity))} if identity else {}
 
     def _decision_entry(self, record: DecisionRecord, entity: Entity) -> AuditEntry:
         facts = {
@@ -232,13 +243,6 @@ def _restored(record: ActionRecord, target: Entity) -> Action:
         lease_s=record.lease_s, state=ActionState(record.state), reason=record.reason, impact=record.impact,
         undo=record.undo,
     )  # fmt: skip
-
-
-def _pseudonymised(decision: Decision, pseudonym: str) -> Mapping[str, Any]:
-    """Return the input document with the subject's name replaced wherever it stands as a value."""
-    plain = json.dumps(decision.entity.id)
-    document: Mapping[str, Any] = json.loads(json.dumps(decision.document).replace(plain, json.dumps(pseudonym)))
-    return document
 
 
 def _totals(sources: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from policy.document import number, request_document
 from policy.errors import AnswerError, DocumentError
 from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
+from sensors.values import Entity, EntityKind
 
 __all__ = ["Decider", "canonical", "decision_record"]
 
@@ -36,18 +37,33 @@ class Decider:
     def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
         """Return the policy's decision on a request; raise `PolicyError` where there is none."""
         document = _document(request, assessment)
+        model = assessment.model_revision if assessment else ""
+        return self._decided(request.ts, request.subject.entity, document, model)
+
+    def again(self, document: Mapping[str, Any], ts: int, model_revision: str) -> Decision:
+        """Decide on a recorded input document; raise `PolicyError`.
+
+        With the policy that decided then, the decision has the same bytes.
+        """
+        try:
+            entity = Entity(EntityKind(document["subject"]["kind"]), document["subject"]["id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DocumentError("the document names no subject") from error
+        return self._decided(ts, entity, dict(document), model_revision)
+
+    def _decided(self, ts: int, entity: Entity, document: dict[str, Any], model_revision: str) -> Decision:
         digest = hashlib.sha256(canonical(document)).hexdigest()
         answer = self._engine.evaluate(document)
         body = {
             "version": RECORD_VERSION,
-            "ts": str(request.ts),
+            "ts": str(ts),
             "entity": {"kind": document["subject"]["kind"], "id": document["subject"]["id"]},
             **_checked(answer),
             "policy_revision": self._engine.revision,
-            "model_revision": assessment.model_revision if assessment else "",
+            "model_revision": model_revision,
             "input_digest": digest,
         }
-        return _decision(request, document, body)
+        return _decision(ts, entity, document, body)
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:
@@ -78,11 +94,11 @@ def _document(request: AccessRequest, assessment: Assessment | None) -> dict[str
         raise DocumentError(f"no input document: {error}") from error
 
 
-def _decision(request: AccessRequest, document: dict[str, Any], body: dict[str, Any]) -> Decision:
+def _decision(ts: int, entity: Entity, document: dict[str, Any], body: dict[str, Any]) -> Decision:
     return Decision(
         id=hashlib.sha256(canonical(body)).hexdigest()[:32],
-        ts=request.ts,
-        entity=request.subject.entity,
+        ts=ts,
+        entity=entity,
         verdict=Verdict(body["verdict"]),
         reasons=tuple(Reason(reason["code"], reason["text"]) for reason in body["reasons"]),
         obligations=body["obligations"],

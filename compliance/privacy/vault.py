@@ -33,7 +33,7 @@ BATCH = 256
 CACHE = 65_536
 """Subjects remembered in memory; the oldest goes first."""
 
-_NONCE = 12
+_NONCE, _MARK = 12, 8
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vault (key_check BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS subject (
@@ -52,6 +52,7 @@ class Vault:
         self._pending = 0
         self._turn = threading.RLock()
         self._known: dict[Entity, tuple[str, str]] = {}
+        self._keys: dict[str, tuple[AESGCM, bytes]] = {}
 
     @classmethod
     def open(cls, path: Path, key: RootKey) -> "Vault":
@@ -82,9 +83,32 @@ class Vault:
         """Return the opening that proves whom a subject's commitment meant; raise `UnknownSubjectError`."""
         return self._open(name)[1]
 
+    def protect(self, name: str, plain: bytes, record: str) -> bytes:
+        """Encrypt what a record says of a subject, so that erasing the subject destroys it, too.
+
+        AES-256-GCM under the subject's key, bound to the record's id; up to 2^32 records a subject (NIST SP 800-38D,
+        8.3). Raises `UnknownSubjectError`.
+        """
+        key, mark = self._key(name)
+        return mark + _encrypt(key, plain, f"record\0{record}")
+
+    def disclose(self, name: str, protected: bytes, record: str) -> bytes:
+        """Return what `protect` encrypted; raise `VaultError` where it is not of this record.
+
+        Raises `UnknownSubjectError` after an erasure, even where the subject has been seen, and sealed, again since.
+        """
+        key, mark = self._key(name)
+        if not hmac.compare_digest(protected[:_MARK], mark):
+            raise UnknownSubjectError("the subject was erased after this record was made")
+        try:
+            return _decrypt(key, protected[_MARK:], f"record\0{record}")
+        except (InvalidTag, ValueError) as error:
+            raise VaultError("this was not protected for this record") from error
+
     def erase(self, name: str) -> bool:
         """Destroy what is known of a subject, durably; tell whether there was anything."""
         with self._turn:
+            self._keys.clear()
             self._known = {entity: names for entity, names in self._known.items() if name not in names}
             try:
                 self._begin()
@@ -154,29 +178,51 @@ class Vault:
             self.flush()
         return commitment
 
-    def _open(self, name: str) -> tuple[Entity, bytes]:
+    def _key(self, name: str) -> tuple[AESGCM, bytes]:
+        """Return a subject's key, and the mark by which one tells it from a later key of the same subject."""
+        with self._turn:
+            if known := self._keys.get(name):
+                return known
+            pseudonym, wrapped, _ = self._row(name)
+            try:
+                secret = _decrypt(self._kek, wrapped, pseudonym)
+                found = AESGCM(secret), hmac.digest(secret, b"mark", "sha256")[:_MARK]
+            except (InvalidTag, ValueError, TypeError) as error:
+                raise VaultError("the vault holds something else than what was sealed") from error
+            if len(self._keys) >= CACHE:
+                del self._keys[next(iter(self._keys))]
+            self._keys[name] = found
+            return found
+
+    def _row(self, name: str) -> tuple[str, bytes, bytes]:
         try:
             with self._turn:
                 row = self._connection.execute(
                     "SELECT pseudonym, wrapped, sealed FROM subject WHERE pseudonym = ?1 OR commitment = ?1", (name,)
                 ).fetchone()
-            if row is None:
-                raise UnknownSubjectError("the vault does not know this subject")
-            pseudonym, wrapped, sealed = row
+        except (sqlite3.Error, ValueError) as error:
+            raise VaultError(str(error)) from error
+        if row is None:
+            raise UnknownSubjectError("the vault does not know this subject")
+        return row[0], row[1], row[2]
+
+    def _open(self, name: str) -> tuple[Entity, bytes]:
+        pseudonym, wrapped, sealed = self._row(name)
+        try:
             plain = _decrypt(AESGCM(_decrypt(self._kek, wrapped, pseudonym)), sealed, pseudonym)
             kind, _, id_ = plain[OPENING:].decode("utf-8", "surrogatepass").partition("\0")
             return Entity(EntityKind(kind), id_), plain[:OPENING]
-        except (sqlite3.Error, InvalidTag, ValueError, TypeError) as error:
+        except (InvalidTag, ValueError, TypeError) as error:
             raise VaultError("the vault holds something else than what was sealed") from error
 
 
-def _encrypt(key: AESGCM, plain: bytes, pseudonym: str) -> bytes:
+def _encrypt(key: AESGCM, plain: bytes, bound_to: str) -> bytes:
     nonce = secrets.token_bytes(_NONCE)
-    return nonce + key.encrypt(nonce, plain, pseudonym.encode())
+    return nonce + key.encrypt(nonce, plain, bound_to.encode())
 
 
-def _decrypt(key: AESGCM, sealed: bytes, pseudonym: str) -> bytes:
-    return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], pseudonym.encode())
+def _decrypt(key: AESGCM, sealed: bytes, bound_to: str) -> bytes:
+    return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
 
 
 def _connect(path: Path) -> sqlite3.Connection:

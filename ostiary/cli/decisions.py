@@ -18,11 +18,13 @@ VERDICTS = ("allow", "throttle", "step_up", "deny", "isolate")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only those with this verdict.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 @click.option("--after", default="", metavar="CURSOR", help="Go on after this cursor of the previous answer.")
+@click.option("--again", metavar="ID|all", help="Make this recorded decision again, and compare; needs --purpose.")
+@click.option("--purpose", "again_for", default="", metavar="PURPOSE", help="What --again is for; it is audited.")
 @reveal_option
 @common
 def command(
-    entity: str | None, verdict: str | None, limit: int, after: str, purpose: str | None,
-    config: str | None, state: str | None, as_json: bool,
+    entity: str | None, verdict: str | None, limit: int, after: str, again: str | None, again_for: str,
+    purpose: str | None, config: str | None, state: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """List decisions, the newest first: verdict, reasons, the evidence, and the policy and model that decided.
 
@@ -30,10 +32,15 @@ def command(
     Examples:
       ostiary decisions --verdict deny
       ostiary decisions --entity 203.0.113.9 --json
+      ostiary decisions --again all --purpose "yearly audit"
     """
     from ostiary.state import STORE, existing
 
     settings = read_settings(config, state)
+    if again is not None:
+        from ostiary.cli.again import show_again
+
+        return show_again(settings, again, again_for, as_json)
     with Reader.open(existing(settings) / STORE) as reader:
         wanted = candidates(settings, entity) if entity else (None,)
         pages = [reader.decisions(entity=name, verdict=verdict, limit=limit, after=after) for name in wanted]

@@ -7,7 +7,7 @@ names are shown only for a stated purpose, after the audit log says so.
 import contextlib
 import getpass
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -59,15 +59,16 @@ def reveal(settings: Settings, pseudonyms: Iterable[str], purpose: str) -> dict[
             ):  # erased, or of another state directory: it stays a pseudonym
                 found[pseudonym] = state.vault.find(pseudonym)
         subjects = [state.vault.commitment(entity) for entity in found.values()]
-        state.audit.append([_entry(settings, subjects, purpose)])
+        facts = {"subjects": subjects[:MAX_NAMED], "count": len(subjects)}
+        state.audit.append([reveal_entry(settings, "read plain names", purpose, facts)])
     return {pseudonym: entity.id for pseudonym, entity in found.items()}
 
 
-def _entry(settings: Settings, subjects: list[str], purpose: str) -> AuditEntry:
+def reveal_entry(settings: Settings, what: str, purpose: str, facts: Mapping[str, Any]) -> AuditEntry:
+    """Return the audit entry of somebody who reads plain names on this machine."""
     return AuditEntry(
-        kind="reveal", who=f"local user {getpass.getuser()}", what="read plain names", why=purpose, ts=time.time_ns(),
-        purpose=settings.compliance.purpose, legal_basis=settings.compliance.legal_basis,
-        facts={"subjects": subjects[:MAX_NAMED], "count": len(subjects)},
+        kind="reveal", who=f"local user {getpass.getuser()}", what=what, why=purpose, ts=time.time_ns(),
+        purpose=settings.compliance.purpose, legal_basis=settings.compliance.legal_basis, facts=facts,
     )  # fmt: skip
 
 

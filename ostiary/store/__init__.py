@@ -16,7 +16,7 @@ from ostiary.store.errors import (
     StoreUnavailableError,
 )
 from ostiary.store.reader import MAX_PAGE, Reader
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, Page, RunRecord
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, Page, PastDecision, RunRecord
 from ostiary.store.writer import Store
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "EntityRecord",
     "Limits",
     "Page",
+    "PastDecision",
     "Reader",
     "RunRecord",
     "Store",

@@ -12,7 +12,15 @@ from typing import Self, TypeVar
 from ostiary.store import cursor, rows
 from ostiary.store.errors import StoreCorruptError
 from ostiary.store.link import Link, ReadLink, Row
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Page, RunRecord, VerdictTotal
+from ostiary.store.records import (
+    ActionRecord,
+    DecisionRecord,
+    EntityRecord,
+    Page,
+    PastDecision,
+    RunRecord,
+    VerdictTotal,
+)
 
 MAX_PAGE = 1000
 Record = TypeVar("Record")
@@ -108,6 +116,28 @@ class Reader:
         """Return one decision; where several runs made the same one, that of the newest."""
         sql = f"SELECT {rows.DECISION_COLUMNS} FROM decision WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
         return next((_decoded(rows.decision_of, row) for row in self._link.query(sql, (decision_id,))), None)
+
+    def sealed(self, decision_id: str) -> bytes:
+        """Return the encrypted personal fields of a decision as `decision` finds it; b"" where it has none."""
+        sql = "SELECT sealed FROM decision WHERE id = ? ORDER BY number DESC LIMIT 1"
+        return next((bytes(row[0]) for row in self._link.query(sql, (decision_id,))), b"")
+
+    def numbers(self) -> tuple[int, int]:
+        """Return the numbers of the oldest and the newest decision; (1, 0) where there is none."""
+        ((first, last),) = self._link.query("SELECT coalesce(min(number), 1), coalesce(max(number), 0) FROM decision")
+        return int(first), int(last)
+
+    def newest_time(self) -> int:
+        """Return the event time (ns) of the decision that is newest by it; 0 where there is none."""
+        return int(self._link.query("SELECT coalesce(max(ts), 0) FROM decision")[0][0])
+
+    def history(self, after: int, last: int, since: int = 0) -> tuple[PastDecision, ...]:
+        """Return decisions numbered `after` < number <= `last`, not older than `since` (ns): at most `MAX_PAGE`."""
+        sql = (
+            f"SELECT {rows.HISTORY_COLUMNS} FROM decision WHERE number > ? AND number <= ? AND +ts >= ?"  # noqa: S608 - constants only
+            " ORDER BY number LIMIT ?"
+        )
+        return tuple(_decoded(rows.past_of, row) for row in self._link.query(sql, (after, last, since, MAX_PAGE)))
 
     def actions(
         self, state: str | None = None, limit: int = 100, after: str = "", run_id: str | None = None

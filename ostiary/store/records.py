@@ -104,6 +104,23 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PastDecision:
+    """What it takes to decide again, as the file holds it: read by the million, so nothing is decoded."""
+
+    number: int
+    """Place in the order of recording."""
+    id: str
+    ts: int
+    """Event time, ns."""
+    pseudonym: str
+    verdict: str
+    document: str
+    """JSON of the pseudonymised input document."""
+    sealed: bytes
+    """Its personal fields, encrypted; empty where an earlier version recorded it."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictTotal:
     """How often a run gave a verdict for a first reason, and on how many entities."""
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any  # rows of SQLite and JSON values have no better type
 
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, RunRecord
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, PastDecision, RunRecord
 
 RUN_COLUMNS = "id, started_ns, kind, sources, settings_digest, policy_revision, model_revision, finished_ns"
 ENTITY_COLUMNS = (
@@ -18,6 +18,9 @@ DECISION_COLUMNS = (
     "id, run_id, ts, pseudonym, verdict, reasons, obligations, ttl_s, policy_revision, model_revision, input_digest,"
     " document, reason, text, technique, source, seq"
 )
+SEALED = "sealed"
+"""The column of a decision that only the vault can read; it belongs to no record."""
+HISTORY_COLUMNS = "number, id, ts, pseudonym, verdict, document, sealed"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -85,6 +88,11 @@ def decision_of(row: Sequence[Any]) -> DecisionRecord:
     reasons = tuple((code, text) for code, text in json.loads(row[5]))
     values = (*row[:5], reasons, json.loads(row[6]), *row[7:11], json.loads(row[11]), *row[12:17])
     return DecisionRecord(*values)
+
+
+def past_of(row: Sequence[Any]) -> PastDecision:
+    """Return the past decision in a row of `HISTORY_COLUMNS`."""
+    return PastDecision(*row)
 
 
 def action_of(row: Sequence[Any]) -> ActionRecord:

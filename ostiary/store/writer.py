@@ -8,6 +8,7 @@ is.
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any  # JSON values
 
@@ -85,10 +86,11 @@ class Store(Reader):
         sql = _insert("entity", rows.ENTITY_COLUMNS, _newer(rows.ENTITY_COLUMNS, "run_id, pseudonym"))
         self._put("entity", sql, map(rows.entity_row, entities))
 
-    def put_decisions(self, decisions: Iterable[DecisionRecord]) -> None:
-        """Append decisions; those that their run has already are ignored."""
-        sql = _insert("decision", rows.DECISION_COLUMNS, "ON CONFLICT (id, run_id) DO NOTHING")
-        self._put("decision", sql, map(rows.decision_row, decisions))
+    def put_decisions(self, decisions: Iterable[DecisionRecord], sealed: Iterable[bytes] = repeat(b"")) -> None:
+        """Append decisions with their encrypted personal fields; those that their run has already are ignored."""
+        sql = _insert("decision", f"{rows.DECISION_COLUMNS}, {rows.SEALED}", "ON CONFLICT (id, run_id) DO NOTHING")
+        pairs = zip(decisions, sealed, strict=False)
+        self._put("decision", sql, ((*rows.decision_row(decision), bytes_) for decision, bytes_ in pairs))
 
     def put_actions(self, actions: Iterable[ActionRecord]) -> None:
         """Keep the newest state of each action of its run."""

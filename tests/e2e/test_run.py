@@ -89,3 +89,22 @@ def test_a_broken_audit_log_is_an_exit_code(ostiary: Ostiary, auth_log: Path, tm
     damaged[len(damaged) // 2] ^= 1
     bundle.write_bytes(damaged)
     assert "DOES NOT VERIFY" in ostiary("audit", "verify", code=1).stderr
+
+
+def test_recorded_decisions_are_made_again(ostiary: Ostiary, auth_log: Path) -> None:
+    ostiary("run", "auth.log")
+    every = json.loads(ostiary("decisions", "--again", "all", "--purpose", "a drill", "--json").stdout)
+    assert list(every["outcomes"]) == ["same"]
+    assert every["outcomes"]["same"] >= 60
+    newest = json.loads(ostiary("decisions", "--json", "--limit", "1").stdout)
+    assert ATTACKER not in json.dumps(newest)
+    again = json.loads(ostiary("decisions", "--again", newest["id"], "--purpose", "a drill", "--json").stdout)
+    assert again["decision"]["entity"]["id"] == ATTACKER
+    assert again["decision"]["verdict"] == newest["verdict"]
+    assert "made again" in ostiary("decisions", "--again", newest["id"], "--purpose", "a drill").stdout
+    assert "--purpose" in ostiary("decisions", "--again", "all", code=2).stderr
+    assert "no decision x" in ostiary("decisions", "--again", "x", "--purpose", "a drill", code=4).stderr
+    kinds = [
+        json.loads(line)["what"] for line in ostiary("audit", "show", "--json", "--limit", "9").stdout.splitlines()
+    ]
+    assert kinds.count("made decisions again") == 3

@@ -181,3 +181,31 @@ def test_commits_are_batched(path: Path) -> None:
         rows = sqlite3.connect(path)
         assert rows.execute("SELECT count(*) FROM subject").fetchone()[0] == BATCH
         rows.close()
+
+
+def test_what_is_protected_comes_back_for_its_record_only(path: Path) -> None:
+    with Vault.open(path, KEY) as vault:
+        alice, host = vault.seal(ALICE), vault.seal(HOST)
+        protected = vault.protect(alice, b"alice came", "record-1")
+        assert b"alice" not in protected
+        assert vault.disclose(alice, protected, "record-1") == b"alice came"
+    with Vault.open(path, KEY) as vault:
+        assert vault.disclose(alice, protected, "record-1") == b"alice came"
+        for name, part, record in (
+            (alice, protected, "record-2"), (alice, protected[:-1], "record-1"), (alice, protected[:9], "record-1"),
+            (host, protected, "record-1"), (alice, b"", "record-1"),
+        ):  # fmt: skip
+            with pytest.raises(VaultError):
+                vault.disclose(name, part, record)
+
+
+def test_after_an_erasure_nothing_protected_comes_back(path: Path) -> None:
+    with Vault.open(path, KEY) as vault:
+        alice = vault.seal(ALICE)
+        protected = vault.protect(alice, b"alice came", "record-1")
+        vault.erase(alice)
+        with pytest.raises(UnknownSubjectError):
+            vault.disclose(alice, protected, "record-1")
+        assert vault.seal(ALICE) == alice
+        with pytest.raises(UnknownSubjectError, match="after this record"):
+            vault.disclose(alice, protected, "record-1")

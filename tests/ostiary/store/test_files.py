@@ -24,6 +24,7 @@ from ostiary.store import (
     StoreFullError,
     StoreNewerError,
     StoreUnavailableError,
+    rows,
 )
 from ostiary.store.link import WriteLink
 from ostiary.store.schema import Migration, migrations
@@ -312,3 +313,16 @@ def test_a_migration_that_fails_leaves_the_old_schema(path: Path) -> None:
     assert link.query("PRAGMA user_version") == [(1,)]
     assert link.query("SELECT count(*) FROM sqlite_schema WHERE name = 'extra'") == [(0,)]
     link.close()
+
+
+def test_decisions_of_the_first_schema_stay_and_have_nothing_sealed(path: Path, make_decision: Make) -> None:
+    one, *_ = migrations()
+    link = WriteLink(path, [one])
+    old = make_decision(1)
+    link.query("INSERT INTO run VALUES (1, 'r1', 1, 'run', '[]', '', '', '', 0)")
+    marks = ", ".join("?" * len(rows.DECISION_COLUMNS.split(", ")))
+    link.query(f"INSERT INTO decision ({rows.DECISION_COLUMNS}) VALUES ({marks})", rows.decision_row(old))
+    link.close()
+    with Store.create(path) as store:
+        assert store.decision(old.id) == old
+        assert store.sealed(old.id) == b""

@@ -262,3 +262,19 @@ def test_a_reader_sees_each_finished_call_of_the_writer(store: Store, path: Path
         for n in range(5):
             store.put_decisions([make_decision(n)])
             assert reader.decisions().items[0] == make_decision(n)
+
+
+def test_history_comes_in_order_in_bounded_parts_with_what_only_the_vault_reads(
+    store: Store, make_decision: Make
+) -> None:
+    assert store.numbers() == (1, 0)
+    assert store.newest_time() == 0
+    store.put_decisions([make_decision(n) for n in range(MAX_PAGE + 5)], (bytes([n % 256]) for n in range(9999)))
+    first, last = store.numbers()
+    assert (first, last, store.newest_time()) == (1, MAX_PAGE + 5, 10 * (MAX_PAGE + 4))
+    part = store.history(0, last)
+    assert [past.number for past in part] == list(range(1, MAX_PAGE + 1))
+    assert part[3].sealed == store.sealed(part[3].id) == b"\x03"
+    assert [past.number for past in store.history(MAX_PAGE, last)] == list(range(MAX_PAGE + 1, MAX_PAGE + 6))
+    assert [past.ts for past in store.history(0, last, since=10 * MAX_PAGE)] == [10 * n for n in range(MAX_PAGE, last)]
+    assert store.sealed("none") == b""

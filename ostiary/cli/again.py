@@ -1,0 +1,75 @@
+"""Recorded decisions made again, for `ostiary decisions --again`."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from ostiary.cli.names import reveal_entry
+from ostiary.errors import NotFoundError
+from ostiary.history import Again, Repeated, repeat, tally
+from ostiary.settings import Settings
+from ostiary.store import DecisionRecord, Reader
+
+SHOWN = 20
+"""Decisions that differ and are named."""
+
+
+def show_again(settings: Settings, which: str, purpose: str, as_json: bool) -> int:
+    """Make one decision, or all, again; return the exit code: 1 where one came out otherwise."""
+    from ostiary.engine import policy_engine
+    from ostiary.state import State, existing
+    from policy.decide import Decider
+
+    if not purpose.strip():
+        raise click.UsageError("--again reads plain names: it needs a purpose, e.g. --purpose 'incident 12'")
+    existing(settings)
+    decider = Decider(policy_engine(settings))
+    counts: Counter[Again] = Counter()
+    differing: list[str] = []
+    last: Repeated | None = None
+    with State.open(settings) as state:
+        if which != "all" and state.store.decision(which) is None:
+            raise NotFoundError(f"there is no decision {which} (`ostiary decisions` lists them)")
+        state.audit.append([reveal_entry(settings, "made decisions again", purpose, {"decision": which})])
+        for record in _wanted(state.store, which):
+            last = repeat(state.vault, decider, record, state.store.sealed(record.id))
+            counts[last.outcome] += 1
+            if last.outcome is Again.DIFFERENT:
+                differing.append(record.id)
+    _show(which, counts, differing, last, as_json)
+    return 1 if differing else 0
+
+
+def _wanted(store: Reader, which: str) -> Iterator[DecisionRecord]:
+    if which != "all":
+        record = store.decision(which)
+        if record is not None:
+            yield record
+        return
+    after = ""
+    while True:
+        page = store.decisions(limit=1000, after=after)
+        yield from page.items
+        after = page.next
+        if not after:
+            return
+
+
+def _show(which: str, counts: Counter[Again], differing: list[str], last: Repeated | None, as_json: bool) -> None:
+    decision = last.decision if last and which != "all" else None
+    if as_json:
+        from policy.decide import decision_record
+
+        row = {"outcomes": {outcome.value: count for outcome, count in counts.items()}, "different": differing}
+        click.echo(json.dumps(row | ({"decision": decision_record(decision)} if decision else {})))
+        return
+    click.echo(f"made again: {tally(counts)}")
+    for decision_id in differing[:SHOWN]:
+        click.echo(f"  {decision_id} came out otherwise", err=True)
+    if len(differing) > SHOWN:
+        click.echo(f"  and {len(differing) - SHOWN} more", err=True)
+    if decision:
+        click.echo(f"{decision.verdict.value} of {decision.entity.id}, by policy {decision.policy_revision[:8]}")
+        click.echo(json.dumps(decision.document, ensure_ascii=False, indent=2))
