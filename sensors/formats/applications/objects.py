@@ -1,17 +1,12 @@
 """Lines with one JSON object, of services that `sensors.logs.services` knows by their keys."""
 
-import json
 from functools import cache
 
-from sensors.logs.builder import BatchBuilder, decode
+from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
-from sensors.logs.json import JsonObject, read_object
+from sensors.logs.json import JsonObject, as_text, at, instant, read_object
 from sensors.logs.patterns import Pattern
 from sensors.logs.services import JsonRule, JsonService, json_services
-from sensors.logs.stamps import stamp
-from sensors.logs.time import epoch_number
-
-_EPOCH_END = 4_102_444_800  # larger numbers are milliseconds or finer
 
 
 class _Rule:
@@ -58,7 +53,7 @@ def _tell(
     service: JsonService, rule: _Rule, fields: dict[str, bytes], value: JsonObject, seq: int, out: BatchBuilder
 ) -> None:
     out.auth(
-        _time(at(value, service.time), out.now_ns), seq, rule.outcome, orig=fields["orig"],
+        instant(at(value, service.time), out.now_ns), seq, rule.outcome, orig=fields["orig"],
         user=fields.get("user", b""), service=service.name, method=fields.get("method", rule.method.encode()).lower(),
     )  # fmt: skip
 
@@ -74,31 +69,3 @@ def has_keys_of_a_service(line: bytes) -> bool:
 
 def _is_of(service: JsonService, value: JsonObject) -> bool:
     return all(at(value, path) is not None for path in service.has)
-
-
-def at(value: object, path: str) -> object:
-    """Return what lies at `a.b.0`; None where there is nothing."""
-    for step in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def as_text(value: object) -> str:
-    """Return a value as rules see it: a text as it is, nothing as "", anything else as JSON."""
-    if isinstance(value, str):
-        return decode(value)
-    return "" if value is None else json.dumps(value)
-
-
-def _time(value: object, now_ns: int) -> int:
-    """Read a text with a time stamp, or seconds or milliseconds since the epoch."""
-    if isinstance(value, str):
-        return stamp(value.encode("utf-8", "backslashreplace"), now_ns)
-    if type(value) in (int, float) and value >= _EPOCH_END:  # type: ignore[operator]  # a number by then
-        return epoch_number(value / 1000)  # type: ignore[operator]  # as above
-    return epoch_number(value)

@@ -95,10 +95,17 @@ HOSTILE_JSON = [
     b'{"event_type":"dns","timestamp":"2026-11-04T10:00:00Z","src_ip":"a","dest_ip":"b","dns":{"rrtype":"TYPE9999999"}}',
     b'{"event_type":"http","timestamp":"2026-11-04T10:00:00Z","src_ip":"a","dest_ip":"b","http":{"status":[200]}}',
     b'{"event_type":"tls","timestamp":"2026-11-04T10:00:00Z","src_ip":"a","dest_ip":"b","tls":"x"}',
+    b'{"reqId":"a","remoteAddr":["192.0.2.1"],"time":{"a":1},"message":"Login failed: bob"}',
+    b'{"reqId":"a","remoteAddr":"192.0.2.1","time":1e400,"message":"Login failed: bob"}',
+    b'{"reqId":"a","remoteAddr":"192.0.2.1","time":' + b"9" * 4000 + b',"message":"Login failed: bob"}',
+    b'{"reqId":"a","remoteAddr":"192.0.2.1","time":NaN,"message":"Login failed: bob"}',
+    b'{"request":{"method":[1],"uri":{"a":1},"remote_ip":"192.0.2.1"},"status":200,"ts":1793786400,"size":1.5}',
+    b'{"request":{"method":"GET","uri":"/","remote_ip":"192.0.2.1"},"status":99999999,"ts":1793786400}',
+    b'{"request":{"method":"GET","uri":"/","remote_ip":"192.0.2.1"},"status":true,"ts":"2026-11-04"}',
 ]
 
 
-@pytest.mark.parametrize("name", ["zeek", "eve"])
+@pytest.mark.parametrize("name", ["zeek", "eve", "applications", "access_json"])
 @pytest.mark.parametrize("line", HOSTILE_JSON, ids=range(len(HOSTILE_JSON)))
 def test_json_of_the_wrong_shape(name: str, line: bytes, tmp_path: Path, read: Callable[..., Any]) -> None:
     path = tmp_path / "x.json"
