@@ -35,7 +35,7 @@ class EmbeddedEngine:
         self._thread = threading.get_ident()
         self._data = json.dumps(bundle.data)
         modules = list(bundle.modules.items())
-        self._program = _guarded(
+        self._program = guarded(
             lambda: regorus.Program.compile_from_modules(self._data, modules, [ENTRYPOINT]), BundleError
         )
         self._machine = self._fresh_machine()
@@ -49,7 +49,7 @@ class EmbeddedEngine:
         except (TypeError, ValueError, RecursionError) as error:
             raise EvaluationError(f"the input is not JSON: {error}") from error
         try:
-            text = _guarded(lambda: self._run(question), EvaluationError)
+            text = guarded(lambda: self._run(question), EvaluationError)
         except EvaluationError:
             self._machine = self._fresh_machine()  # nothing of a failed evaluation reaches the next one
             raise
@@ -74,10 +74,10 @@ class EmbeddedEngine:
             machine.set_data_json(self._data)
             return machine
 
-        return _guarded(make, BundleError)
+        return guarded(make, BundleError)
 
 
-def _guarded(call: Callable[[], T], kind: type[PolicyError]) -> T:
+def guarded(call: Callable[[], T], kind: type[PolicyError]) -> T:
     """Call native code; turn its errors and panics into `kind`."""
     try:
         return call()

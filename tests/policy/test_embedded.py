@@ -9,7 +9,7 @@ import pytest
 import regorus
 
 from policy.bundles import Bundle, load_bundle
-from policy.engines.embedded import EmbeddedEngine, _guarded
+from policy.engines.embedded import EmbeddedEngine, guarded
 from policy.errors import BundleError, EvaluationError, PolicyError
 
 
@@ -66,7 +66,7 @@ def test_another_thread_gets_an_error_not_a_panic() -> None:
 
 def test_a_panic_of_the_native_code_is_an_error() -> None:
     machine = regorus.Rvm()  # bound to this thread: a use elsewhere panics
-    caught = _in_thread(lambda: _guarded(machine.get_execution_state, EvaluationError))
+    caught = _in_thread(lambda: guarded(machine.get_execution_state, EvaluationError))
     assert isinstance(caught, EvaluationError)
     assert "panicked" in str(caught)
 
@@ -76,7 +76,7 @@ def test_an_interrupt_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _guarded(interrupt, EvaluationError)
+        guarded(interrupt, EvaluationError)
 
 
 def test_messages_have_no_native_stack() -> None:
