@@ -3,14 +3,16 @@
 Guarantees: one AUTH row for each line that tells of an attempt and names its client (or a local user). `count` is the
 number of attempts that the line is the first to tell: 0 for a line that only repeats or sums up what earlier lines of
 the same process said, so that the sum of `count` is the number of attempts. A request of the method `none`, by which
-clients ask what is offered, counts 0 as well. `resp` is the host in the syslog header. Lines of other programs and
-messages without news are `ignored`; a line without a syslog header is malformed. Which messages mean what: `rules`.
+clients ask what is offered, counts 0 as well. `resp` is the host in the syslog header. Packets
+that firewalls tell of and the logs of HAProxy, nginx and Apache are read as well (`others`). Lines of other programs
+and messages without news are `ignored`; a line without a syslog header is malformed. Which messages mean what: `rules`.
 Not done: knowing that two processes (a mail server and its authentication worker) tell of one attempt.
 """
 
 from dataclasses import dataclass
 from functools import cache
 
+from sensors.formats.auth.others import reader
 from sensors.formats.auth.rules import FAMILIES, PAM, PROGRAMS
 from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
@@ -82,7 +84,8 @@ class AuthParser:
         message, times = _unwrapped(entry.message)
         found = family.rules.find(message)
         if found is None:
-            return False
+            read = reader(entry)
+            return read is not None and read(entry, seq, out)
         rule, fields = found
         session = fields.get("session") or entry.pid
         service = family.name.encode() or entry.program
@@ -108,7 +111,7 @@ def _unwrapped(message: bytes) -> tuple[bytes, int]:
 
 
 def _recognise(head: bytes, name: str) -> int:
-    """Score by the share of lines with a syslog header, and how many are of programs that authenticate."""
+    """Score by the share of lines with a syslog header, and how many are of programs of use here."""
     lines = head_lines(head)
     entries = []
     for line in lines:
@@ -124,8 +127,10 @@ def _recognise(head: bytes, name: str) -> int:
 
 
 def _is_known(entry: Record) -> bool:
-    """Whether a program that authenticates wrote a line; where none is named, only vsftpd's own log looks so."""
-    return bool(_family(entry.program).name and (entry.program or entry.message.startswith(b"[pid ")))
+    """Whether a program of use here wrote a line; where none is named, only vsftpd's own log looks so."""
+    return reader(entry) is not None or bool(
+        _family(entry.program).name and (entry.program or entry.message.startswith(b"[pid "))
+    )
 
 
 def _open(item: Input) -> Source:

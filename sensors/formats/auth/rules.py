@@ -161,6 +161,7 @@ POSTFIX = (
         r"^(?:lost connection after AUTH|(?:too many errors|improper command pipelining) after \S+) "
         r"from [^\[]*\[(?P<orig>[^\]\s]+)\]",
     ),
+    Rule(PROBE, TOLD, "", r"^PREGREET \d+ after [\d.]+ from \[(?P<orig>[^\]\s]+)\]:\d+: "),
     Rule(
         PROBE, TOLD, "",
         r"^\w+: (?:milter-)?reject: [A-Z]+ from [^\s\[]*\[(?P<orig>[^\]\s]+)\](?::\d+)?: [45]\d\d .*"

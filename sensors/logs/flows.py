@@ -1,0 +1,71 @@
+"""Rows of flows from logs that tell one packet or one finished flow a line."""
+
+from dataclasses import dataclass
+
+from sensors.addresses import address_halves
+from sensors.logs.builder import BatchBuilder, Text, decode
+from sensors.values import ConnState, FlowEvent, Kind, Service
+
+TCP, UDP = 6, 17
+PROTOCOLS = {
+    "tcp": TCP, "udp": UDP, "icmp": 1, "igmp": 2, "gre": 47, "esp": 50, "ah": 51, "ospf": 89,
+    "icmpv6": 58, "ipv6-icmp": 58, "ipv6icmp": 58, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+_WHOLE = int(FlowEvent.START | FlowEvent.END)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends of a flow, as the log writes them."""
+
+    orig: Text
+    resp: Text
+    orig_port: int = 0
+    resp_port: int = 0
+    protocol: int = 0
+
+
+def protocol_number(text: Text) -> int:
+    """Return the IANA number of a protocol given by name or number; 0 for a name that isn't known."""
+    name = decode(text).lower()
+    return PROTOCOLS.get(name, 0) if not name.isdecimal() else int(name[:4])
+
+
+def add_flow(
+    out: BatchBuilder,
+    seq: int,
+    ends: Ends,
+    state: ConnState,
+    span: tuple[int, int],
+    packets: tuple[int, int] = (1, 0),
+    size: tuple[int, int] = (0, 0),
+    flags: tuple[int, int] = (0, 0),
+) -> None:
+    """Add a whole flow; `span` is when it began and ended (ns), `size` bytes of IP packets; (orig, resp) each.
+
+    Payload isn't told by such logs: it counts as what the smallest headers leave. Raises ValueError for an address that
+    isn't one.
+    """
+    halves = (*address_halves(decode(ends.orig)), *address_halves(decode(ends.resp)))
+    headers = (40 if halves[0] else 20) + (20 if ends.protocol == TCP else 8)
+    payload = tuple(max(0, whole - headers * count) for whole, count in zip(size, packets, strict=True))
+    if flags[0] & SYN and packets == (1, 0):
+        payload = (0, 0)  # the rest of an opening packet is options
+    row = (
+        span[1], seq, 0, _WHOLE, *halves, ends.orig_port, ends.resp_port, ends.protocol, int(state),
+        int(Service.UNKNOWN), *flags, *span, *packets, *payload, *size, *packets, *payload,
+    )  # fmt: skip
+    out.row(Kind.FLOW, row)
+
+
+def packet_state(protocol: int, flags: int, refused: bool, answered: bool) -> ConnState:
+    """Return the state of a flow of which a firewall saw one packet.
+
+    Refused attempts are S0, or REJ where the firewall answered; anything else (let through, or in the middle of a
+    connection, where stray packets are common) is OTH.
+    """
+    opening = protocol == UDP or (protocol == TCP and flags & (SYN | ACK) == SYN)
+    if not refused or not opening:
+        return ConnState.OTH
+    return ConnState.REJ if answered else ConnState.S0
