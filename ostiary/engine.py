@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ostiary.settings import Settings
+from ostiary.state import POLICY
+from policy.bundles import Bundle, load_bundle
 from policy.decide import Decider
 from policy.values import AccessRequest, Decision, PolicyEngine, Resource, Subject
 from response.impact import Surroundings
@@ -70,11 +72,24 @@ class Engine:
         return outcome if action is None else replace(outcome, action=action)
 
 
+def policy_bundle(settings: Settings) -> Bundle:
+    """Return the bundle that decides: the one that was activated, else the configured one; raise `PolicyError`."""
+    from policy.activation import Activations
+    from policy.signing import read_public_keys, verify
+
+    keys = read_public_keys(settings.policy.signers)
+    bundle = Activations(settings.state_path() / POLICY, keys).bundle()
+    if bundle is not None:
+        return bundle
+    bundle = load_bundle(settings.policy.bundle)
+    if keys and settings.policy.bundle:
+        verify(bundle.files, keys)
+    return bundle
+
+
 def policy_engine(settings: Settings) -> PolicyEngine:
     """Return the configured policy engine with its bundle loaded; raise `PolicyError`."""
-    from policy.bundles import load_bundle
-
-    bundle = load_bundle(settings.policy.bundle)
+    bundle = policy_bundle(settings)
     if settings.policy.engine == "opa":
         from policy.engines.opa import OpaEngine
 

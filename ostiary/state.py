@@ -4,6 +4,7 @@
     root.key     the key from which those of pseudonyms and vault come
     ostiary.db   the store: runs, entities, decisions, actions, all under pseudonyms
     vault.db     who the pseudonyms are, encrypted under a key for each subject
+    policy/      the bundle in force, the one before, and the highest epoch that ever was
     tokens.json  hashes of the API's tokens; first-token holds the first one until it is moved away
     report.html  the newest report
 
@@ -24,7 +25,7 @@ from ostiary.errors import StateError
 from ostiary.settings import Settings
 from ostiary.store import Limits, Store
 
-AUDIT, ROOT_KEY, STORE, VAULT = "audit", "root.key", "ostiary.db", "vault.db"
+AUDIT, POLICY, ROOT_KEY, STORE, VAULT = "audit", "policy", "root.key", "ostiary.db", "vault.db"
 TOKENS, FIRST_TOKEN, REPORT = "tokens.json", "first-token", "report.html"
 
 

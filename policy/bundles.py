@@ -80,6 +80,16 @@ def make_bundle(files: Mapping[str, bytes], path: Path) -> Bundle:
     return Bundle(path, modules, data, manifest, _revision(modules, data), files)
 
 
+def number(files: Mapping[str, bytes], epoch: int) -> dict[str, bytes]:
+    """Return a bundle's files with an epoch in the manifest; raise `BundleError` where that cannot be read."""
+    manifest = _object(MANIFEST, _text(MANIFEST, files.get(MANIFEST, b"{}")))
+    metadata = manifest.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise BundleError(f"{MANIFEST}: metadata is not an object")
+    manifest["metadata"] = {**metadata, "epoch": epoch}
+    return {**files, MANIFEST: json.dumps(manifest).encode()}
+
+
 def _text(name: str, raw: bytes) -> str:
     try:
         return raw.decode("utf-8")

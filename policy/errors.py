@@ -4,7 +4,8 @@
     ├── BundleError                 policy.bundle           a bundle that cannot be read, compiled or is too large
     │   ├── SignatureError          policy.signature        a bundle that nobody trusted has signed
     │   ├── EpochError              policy.epoch            a bundle older than one that was in force
-    │   └── JudgementError          policy.judgement        a bundle that lint, its tests or real OPA speak against
+    │   ├── JudgementError          policy.judgement        a bundle that lint, its tests or real OPA speak against
+    │   └── ActivationError         policy.activation       bundles kept on disk cannot be read or written
     ├── EvaluationError             policy.evaluation       the engine failed, panicked or gave no decision
     │   └── AnswerError             policy.answer           the engine's answer is not a decision
     ├── EngineUnavailableError      policy.unavailable      the OPA server is gone, slow, or its client is not installed
@@ -44,6 +45,12 @@ class JudgementError(BundleError):
     """A bundle that the rules of activation, its own tests or real OPA speak against."""
 
     code = "policy.judgement"
+
+
+class ActivationError(BundleError):
+    """The bundles kept on disk cannot be read or written, or there is none to go back to."""
+
+    code = "policy.activation"
 
 
 class EvaluationError(PolicyError):

@@ -49,7 +49,16 @@ def lint(
             found.append(Finding(module.name, line_of(node), "input", text))
     for module, node, text in conflicts(rules):
         found.append(Finding(module.name, line_of(node), "conflict", text))
-    return sorted(set(found))
+    return sorted({*found, *unrepeatable(bundle)})
+
+
+def unrepeatable(bundle: Bundle) -> Iterator[Finding]:
+    """Yield the built-ins in the tests of a bundle that reach beyond it; raise `BundleError`."""
+    for name, text in bundle.tests.items():
+        for kind, fields in nodes(Module.parse(name, text).tree["rules"]):
+            called = ".".join(path_of(fields["fcn"]) or ()) if kind == "Call" else ""
+            if called in UNREPEATABLE:
+                yield Finding(name, line_of(fields), "builtin", f"{called} depends on more than its arguments")
 
 
 def _whole(bundle: Bundle, rules: Rules, entrypoint: tuple[str, ...]) -> Iterator[Finding]:

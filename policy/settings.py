@@ -15,7 +15,14 @@ class PolicySettings:
     )
     opa_url: str = field(default="http://127.0.0.1:8181", metadata={"doc": "Where the OPA server listens."})
     bundle: str = field(
-        default="", metadata={"doc": "Directory of the Rego bundle; empty means the one that Ostiary ships."}
+        default="",
+        metadata={"doc": "Rego bundle that decides while none is activated; empty means the one that Ostiary ships."},
+    )
+    signers: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": "PEM files of public keys; where there are any, only bundles that one of them signed are taken."
+        },
     )
     failure: Literal["closed", "open"] = field(
         default="closed",

@@ -160,7 +160,9 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _oci_layer(layout: Path) -> bytes:
     """Return the one archive of an OCI image layout (OCI image specification 1.1) of one image."""
-    manifest = _blob(layout, _only(_document(_read(layout / "index.json", MAX_FILE_BYTES), layout), "manifests", layout))
+    manifest = _blob(
+        layout, _only(_document(_read(layout / "index.json", MAX_FILE_BYTES), layout), "manifests", layout)
+    )
     layers = _document(manifest, layout).get("layers")
     packed = [layer for layer in layers if _is_packed(layer)] if isinstance(layers, list) else []
     return _blob(layout, _only({"layers": packed}, "layers", layout))

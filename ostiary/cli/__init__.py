@@ -24,12 +24,16 @@ COMMANDS = {
     "decisions": "List what the policy decided, and why.",
     "actions": "List what was done or would have been, and to whom.",
     "undo": "Undo an action of the running service.",
+    "policy": "Test, sign and activate the Rego bundle that decides.",
     "report": "Write the HTML report of a run.",
     "audit": "Verify or read the audit log.",
     "token": "Make, list and revoke tokens of the API.",
     "config": "Check or show the settings.",
     "doctor": "Check the machine, and say what each missing part costs.",
 }
+
+CHECKS = frozenset({"ostiary.settings", "policy.judgement", "policy.signature", "policy.epoch"})
+"""Codes of errors that say that what was checked does not hold."""
 
 EPILOG = """\b
 Examples:
@@ -102,9 +106,9 @@ def _told(error: Exception) -> int:
         raise error
     for line in str(error).splitlines() or [""]:
         click.echo(f"ostiary: {line} [{code}]", err=True)
-    if code == "ostiary.settings":
+    if code in CHECKS:
         return 1
-    return 3 if code.startswith("sensors.") else 4
+    return 3 if code.startswith("sensors.") or code in {"policy.bundle", "policy.document"} else 4
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:

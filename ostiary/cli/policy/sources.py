@@ -1,0 +1,54 @@
+"""What the policy commands are given: a bundle, inputs, and a real OPA where there is one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from policy.errors import DocumentError
+
+F = TypeVar("F", bound=Callable[..., Any])  # click decorates functions of any shape
+
+MAX_INPUTS = 1_000_000
+
+
+def judging(function: F) -> F:
+    """Add --inputs, --generate and --no-opa to a command."""
+    for option in (
+        click.option("--no-opa", is_flag=True, help="Do not ask a real OPA, even where `opa` is on PATH."),
+        click.option(
+            "--generate", type=click.IntRange(0, MAX_INPUTS), default=1_000, show_default=True,
+            metavar="N", help="Inputs to make up from the schema and from what the bundle speaks of.",
+        ),
+        click.option(
+            "--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+            help="Recorded inputs, one a line as JSON: input documents, or decisions that hold one as `input`.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def recorded(file: Path | None) -> list[Any]:
+    """Return the input documents in a file of JSON Lines; raise `DocumentError`."""
+    if file is None:
+        return []
+    found = []
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if number > MAX_INPUTS:
+                    raise DocumentError(f"{file} holds more than {MAX_INPUTS:,} lines")
+                value = json.loads(line)
+                found.append(value["input"] if isinstance(value, dict) and "input" in value else value)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DocumentError(f"{file} is not a file of JSON Lines: {error}") from error
+    return found
+
+
+def real_opa(no_opa: bool) -> str | None:
+    """Return the path of the `opa` program; None where there is none, or it is not wanted."""
+    return None if no_opa else shutil.which("opa")
