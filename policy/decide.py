@@ -17,7 +17,7 @@ from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
 from sensors.values import Entity, EntityKind
 
-__all__ = ["Decider", "canonical", "decision_record"]
+__all__ = ["Decider", "canonical", "checked_answer", "decision_record"]
 
 RECORD_VERSION = 1
 MAX_REASONS = 64
@@ -58,7 +58,7 @@ class Decider:
             "version": RECORD_VERSION,
             "ts": str(ts),
             "entity": {"kind": document["subject"]["kind"], "id": document["subject"]["id"]},
-            **_checked(answer),
+            **checked_answer(answer),
             "policy_revision": self._engine.revision,
             "model_revision": model_revision,
             "input_digest": digest,
@@ -110,7 +110,7 @@ def _decision(ts: int, entity: Entity, document: dict[str, Any], body: dict[str,
     )
 
 
-def _checked(answer: Mapping[str, Any]) -> dict[str, Any]:
+def checked_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of an engine's answer; raise `AnswerError` where it is not a decision."""
     verdict, reasons = answer.get("verdict"), answer.get("reasons")
     obligations, ttl_s = answer.get("obligations"), answer.get("ttl_s")

@@ -7,7 +7,6 @@ words of the schema (`normal`, `http`) are never taken for one. Does not encrypt
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -36,28 +35,22 @@ class Hidden:
 def hide(document: Mapping[str, Any], subject: str, others: Mapping[str, str]) -> Hidden:
     """Return a document under pseudonyms: `subject` is the subject's, `others` those of further names in it."""
     name = document["subject"]["id"]
-    shown = deepcopy(dict(document))
     own: dict[Path, str] = {}
-    elsewhere = []
+    elsewhere: dict[Path, str] = {}
     for path in _naming(document):
         value = _at(document, path)
         if value == name:
             own[path] = value
-            _put(shown, path, subject)
         elif value in others:
-            elsewhere.append(path)
-            _put(shown, path, others[value])
+            elsewhere[path] = others[value]
+    shown = _with(document, dict.fromkeys(own, subject) | elsewhere)
     return Hidden(shown, own, tuple(elsewhere))
 
 
 def restore(hidden: Hidden, find: Callable[[str], str]) -> dict[str, Any]:
     """Return the document as the policy saw it; `find` tells the name behind a pseudonym, or raises."""
-    document = deepcopy(dict(hidden.shown))
-    for path, value in hidden.own.items():
-        _put(document, path, value)
-    for path in hidden.others:
-        _put(document, path, find(_at(document, path)))
-    return document
+    found = {path: find(_at(hidden.shown, path)) for path in hidden.others}
+    return _with(hidden.shown, {**hidden.own, **found})
 
 
 def pack(hidden: Hidden) -> bytes:
@@ -88,5 +81,14 @@ def _at(document: Mapping[str, Any], path: Sequence[str]) -> Any:  # a JSON valu
     return document
 
 
-def _put(document: dict[str, Any], path: Sequence[str], value: str) -> None:
-    _at(document, path[:-1])[path[-1]] = value
+def _with(document: Mapping[str, Any], values: Mapping[Path, str]) -> dict[str, Any]:
+    """Return a copy with other values at some places; what is not on the way to one is shared."""
+    copy = dict(document)
+    for path, value in values.items():
+        _at(document, path)
+        inner = copy
+        for key in path[:-1]:
+            inner[key] = dict(inner[key])
+            inner = inner[key]
+        inner[path[-1]] = value
+    return copy
