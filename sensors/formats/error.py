@@ -36,6 +36,7 @@ _AFTER_CLIENT = Pattern(
 _CLIENT = b", client: "
 _APACHE_LEAD = Pattern(r"^(?:\[client [^\]]*\] )?(?:AH\d{5}: )?(?:Digest: )?")
 _REQUEST = Pattern(r"^([A-Z][A-Z0-9_-]{0,31}) (.*?)(?: HTTP/[\d.]+)?$")
+_MODSECURITY_CLIENT = Pattern(r"^\[client ([^\]]*)\] (.*)$")
 _MODSECURITY = Pattern(r'\[id "(\d{1,18})"\]')
 _MODSECURITY_TEXT = Pattern(r'\[msg "((?:[^"\\]|\\.)*)"\]')
 
@@ -131,7 +132,10 @@ class ErrorParser:
         raise MalformedLineError("error.line", "not a line of an error log of nginx or Apache")
 
     def _read_nginx(self, ts: int, text: bytes, seq: int, out: BatchBuilder) -> bool:
+        named, text = _MODSECURITY_CLIENT.groups(text) or (b"", text)
         parts = text.split(_CLIENT)
+        if named and text.startswith(b"ModSecurity: "):  # the module names its client first, and may be alone to do so
+            parts = [parts[0], named]
         found = self._nginx.find(parts[0] if len(parts) < 3 else text)
         if len(parts) < 2 or found is None:
             return False

@@ -1,6 +1,6 @@
 """Find the time stamp in a line of a log whose form isn't known beforehand.
 
-The first one in the first 200 bytes counts. Understood: ISO 8601 and its relatives (`2026-11-04T10:00:01.5Z`,
+The first one in the first 500 bytes counts. Understood: ISO 8601 and its relatives (`2026-11-04T10:00:01.5Z`,
 `2026/11/04 10:00:01`, `2026:11:04-10:00:01`), asctime, `04/Nov/2026:10:00:01 +0100`, `04-Nov-2026 10:00:01.5`, RFC 3164
 without a year, `Nov 4, 2026 10:00:01 AM` (java.util.logging), `11/04/2026 10:00:01` (month first unless that can't be),
 `04-11-2026 10:00:01` (day first), `261104 10:00:01` (MySQL), and seconds or milliseconds since the epoch.
@@ -24,7 +24,7 @@ _FORMS = (
     ("mysql", r"\b\d{6} [ \d]\d:\d\d:\d\d\b"),
     ("epoch", r"\b1\d{9}(?:\d{3})?(?:\.\d+)?\b"),
 )
-_STAMP = Pattern("^.{0,200}?(?:" + "|".join(f"(?P<{name}>{form})" for name, form in _FORMS) + ")")
+_STAMP = Pattern("^.{0,500}?(?:" + "|".join(f"(?P<{name}>{form})" for name, form in _FORMS) + ")")
 
 
 def stamp(line: bytes, now_ns: int) -> int:

@@ -103,6 +103,7 @@ _VSFTPD = r"^\[pid \d+\] \[(?P<user>.*)\]"
 
 VSFTPD = (
     Rule(FAILURE, TOLD, "password", rf'{_VSFTPD} FAIL LOGIN: Client "(?P<orig>[^"\s]+)"'),
+    Rule(FAILURE, TOLD, "password", rf'{_VSFTPD} FTP response: Client "(?P<orig>[^"\s]+)", "530 Permission denied\.'),
     Rule(SUCCESS, TOLD, "password", rf'{_VSFTPD} OK LOGIN: Client "(?P<orig>[^"\s]+)"'),
 )
 
