@@ -30,6 +30,7 @@ from risk.values import Words
 from sensors.values import Entity, EntityKind
 
 CACHED = 65536
+WITHOUT_EFFECT = frozenset({ActionState.PROPOSED, ActionState.REFUSED})
 ID = 32
 """Hex digits of a stored id."""
 WHO = "ostiary"
@@ -43,6 +44,7 @@ class Recorder:
         self._mask = lru_cache(CACHED)(mask)
         self._opening = lru_cache(CACHED)(state.vault.opening)
         self._ids = _Bounded()
+        self._waiting: list[Action] = []
         self._run = RunRecord("", 0, "run")
 
     def begin(self, run: RunRecord) -> None:
@@ -52,9 +54,20 @@ class Recorder:
         self._state.store.begin_run(run)
 
     def record(self, action: Action) -> None:
-        """Write an action's new state durably (`response.ports.AuditSink`)."""
-        self._append([self._action_entry(action)])
-        self._state.store.put_actions([self.action(action)])
+        """Write an action's new state (`response.ports.AuditSink`): durably at once where it has an effect.
+
+        What was only proposed or refused has none, and waits for `flush`: a flood of refusals costs one append a batch.
+        """
+        self._waiting.append(action)
+        if action.state not in WITHOUT_EFFECT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            actions, self._waiting = self._waiting, []
+            self._append([self._action_entry(action) for action in actions])
+            self._state.store.put_actions([self.action(action) for action in actions])
 
     def outcomes(self, outcomes: Sequence[Outcome], actions_too: bool = False) -> None:
         """Write decisions, and the actions that a worker proposed: one durable append for all of them."""

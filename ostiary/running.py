@@ -142,7 +142,9 @@ def _together(
         progress(sum(source.counters.bytes for source in sources), size, "bytes")
         recorder.outcomes(decided)
         if decided:
-            yield Found(engine.act(decided), formats)
+            outcomes = engine.act(decided)
+            recorder.flush()
+            yield Found(outcomes, formats)
     tally.sources.extend(SourceReport(source.name, source.format, source.counters) for source in sources)
     tally.add_counts(engine.risk.counts())
 

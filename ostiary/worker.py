@@ -144,6 +144,7 @@ class Context:
         self.recorder.outcomes(outcomes)
         self.board.publish([outcome.finding for outcome in outcomes])
         self.engine.act(outcomes, time.time_ns())
+        self.recorder.flush()
         summary = Summary()
         summary.add(outcomes)
         self.recorder.entities(summary.lines())
