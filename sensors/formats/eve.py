@@ -14,12 +14,13 @@ from typing import Any
 from sensors.addresses import address_halves
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.flows import conn_state
 from sensors.logs.json import JsonObject, read_object
 from sensors.logs.recognise import share
 from sensors.logs.source import LogSource
 from sensors.logs.time import iso
 from sensors.registry import Format, Input
-from sensors.values import ConnState, FlowEvent, Kind, Service, Source
+from sensors.values import FlowEvent, Kind, Service, Source
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
 _SERVICES = {
@@ -36,7 +37,6 @@ _QTYPES = {
 }  # fmt: skip
 _RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
 _NO_RCODE, _OTHER_RCODE = 255, 254
-_FIN, _SYN, _RST = 0x01, 0x02, 0x04
 _ETHERNET = 14
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
 _HEADERS = {6: 20, 17: 8}
@@ -98,29 +98,6 @@ def _flow(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
 def _flags(tcp: JsonObject, name: str) -> int:
     text = _string(tcp, name)
     return int(text, 16) if text else 0
-
-
-def conn_state(protocol: int, flags: tuple[int, int], packets: tuple[int, int]) -> ConnState:
-    """Return Zeek's conn_state as far as the TCP flags of (orig, resp), or who sent packets, tell it."""
-    orig, resp = flags
-    if protocol != 6:
-        if protocol != 17 or not packets[0]:
-            return ConnState.OTH
-        return ConnState.SF if packets[1] else ConnState.S0
-    if not orig & _SYN:
-        return ConnState.OTH
-    if not resp & _SYN:
-        if resp & _RST:
-            return ConnState.REJ
-        return ConnState.RSTOS0 if orig & _RST else ConnState.SH if orig & _FIN else ConnState.S0
-    if (orig | resp) & _RST:
-        return ConnState.RSTO if orig & _RST else ConnState.RSTR
-    return _CLOSED[bool(orig & _FIN), bool(resp & _FIN)]
-
-
-_CLOSED = {
-    (True, True): ConnState.SF, (True, False): ConnState.S2, (False, True): ConnState.S3, (False, False): ConnState.S1,
-}  # fmt: skip
 
 
 def _alert(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:

@@ -50,8 +50,8 @@ def add_flow(
     halves = (*address_halves(decode(ends.orig)), *address_halves(decode(ends.resp)))
     headers = (40 if halves[0] else 20) + (20 if ends.protocol == TCP else 8)
     payload = tuple(max(0, whole - headers * count) for whole, count in zip(size, packets, strict=True))
-    if flags[0] & SYN and packets == (1, 0):
-        payload = (0, 0)  # the rest of an opening packet is options
+    if ends.protocol == TCP and (state in (ConnState.S0, ConnState.REJ) or (flags[0] & SYN and packets == (1, 0))):
+        payload = (0, 0)  # the rest of opening packets is options
     row = (
         span[1], seq, 0, _WHOLE, *halves, ends.orig_port, ends.resp_port, ends.protocol, int(state),
         int(Service.UNKNOWN), *flags, *span, *packets, *payload, *size, *packets, *payload,
@@ -69,3 +69,26 @@ def packet_state(protocol: int, flags: int, refused: bool, answered: bool) -> Co
     if not refused or not opening:
         return ConnState.OTH
     return ConnState.REJ if answered else ConnState.S0
+
+
+def conn_state(protocol: int, flags: tuple[int, int], packets: tuple[int, int]) -> ConnState:
+    """Return Zeek's conn_state as far as the TCP flags of (orig, resp), or who sent packets, tell it."""
+    orig, resp = flags
+    if protocol != 6:
+        if protocol != 17 or not packets[0]:
+            return ConnState.OTH
+        return ConnState.SF if packets[1] else ConnState.S0
+    if not orig & SYN:
+        return ConnState.OTH
+    if not resp & SYN:
+        if resp & RST:
+            return ConnState.REJ
+        return ConnState.RSTOS0 if orig & RST else ConnState.SH if orig & FIN else ConnState.S0
+    if (orig | resp) & RST:
+        return ConnState.RSTO if orig & RST else ConnState.RSTR
+    return _CLOSED[bool(orig & FIN), bool(resp & FIN)]
+
+
+_CLOSED = {
+    (True, True): ConnState.SF, (True, False): ConnState.S2, (False, True): ConnState.S3, (False, False): ConnState.S1,
+}  # fmt: skip
