@@ -5,9 +5,9 @@
 
 Guarantees: a bundle comes into force only after its signature (where keys are trusted), its epoch and the judge;
 whatever fails, or the power going off at any time, leaves the bundle in force that was. An epoch never falls, so that
-an old bundle cannot be replayed; going back is a deliberate act, `roll_back`, and leaves the highest epoch where it was.
-What is read back has the digest and the signature that it had. One process writes at a time. Does not tell a running
-service: SIGHUP does.
+an old bundle cannot be replayed; going back is a deliberate act, `roll_back`, and leaves the highest epoch where it
+was. What is read back has the digest and the signature that it had. One process writes at a time. Does not tell a
+running service: SIGHUP does.
 """
 
 import fcntl

@@ -40,8 +40,10 @@ UNREPEATABLE = frozenset(
 )
 """Built-ins whose answer depends on more than their arguments, or that answer nothing."""
 
-_VERBS = re.compile(r"(?:[^%]|%[vsdxXob%])*")
+_VERBS = re.compile(r"(?:[^%]|%[vs%])*")
 _UNIT = re.compile(r"[^eE]*|.*[^0-9][eE][iI]?[bB]?|[0-9.]+[eE][iI]?[bB]?", re.DOTALL)
+_GLOB = re.compile(r"(?:[^{}]|\{[A-Za-z0-9]+(?:,[A-Za-z0-9]+)*\})*")
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,14}(?:\.[0-9]{1,9})?|-?[A-Za-z]+")
 _SHORT_NUMBER = re.compile(r"(?:[^eE]|[eE](?![-+]?[0-9]{3}))*", re.DOTALL)
 
 
@@ -67,6 +69,14 @@ def _constant(position: int, form: Callable[[str], bool], need: str) -> Callable
     return rule
 
 
+def _number(arguments: list[Node]) -> str:
+    """Take to_number of constants only: `06`, ` 6` and `-0` are numbers to one engine and not to the other."""
+    argument = arguments[0] if arguments else {}
+    text = text_of(argument)
+    plain = bool(_NUMBER.fullmatch(text)) if text is not None else bool(set(argument) & {"Number", "Bool", "Null"})
+    return "" if plain else "needs a constant, plain number"
+
+
 def _step(arguments: list[Node]) -> str:
     step = arguments[2] if len(arguments) > 2 else {}
     value = step.get("Number", {}).get("value")
@@ -74,12 +84,15 @@ def _step(arguments: list[Node]) -> str:
 
 
 _RULES: dict[str, Callable[[list[Node]], str]] = {
-    "glob.match": _constant(0, lambda text: "{" not in text, "a constant pattern without alternatives"),
-    "sprintf": _constant(0, lambda text: bool(_VERBS.fullmatch(text)), "a constant format of %v, %s, %d, %x, %o, %b"),
+    "glob.match": _constant(
+        0, lambda text: bool(_GLOB.fullmatch(text)), "a constant pattern, alternatives of plain words"
+    ),
+    "sprintf": _constant(0, lambda text: bool(_VERBS.fullmatch(text)), "a constant format of %v and %s"),
     "units.parse": _constant(0, lambda text: bool(_UNIT.fullmatch(text)), "a constant text without exponent"),
     "units.parse_bytes": _constant(0, lambda text: bool(_UNIT.fullmatch(text)), "a constant text without exponent"),
     "json.unmarshal": _constant(
         0, lambda text: bool(_SHORT_NUMBER.fullmatch(text)), "a constant text, small exponents"
     ),
     "numbers.range_step": _step,
+    "to_number": _number,
 }

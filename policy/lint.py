@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policy.arithmetic import Arithmetic
 from policy.builtins import ALLOWED, UNREPEATABLE, argument_problem
 from policy.bundles import Bundle
 from policy.conflicts import conflicts
@@ -16,6 +17,8 @@ from policy.guards import unguarded
 from policy.inputs import outside
 from policy.rules import Module, Rules, is_constant
 from policy.syntax import Node, constant_part, line_of, nodes, path_of, references
+
+_DOUBTFUL = "counts with what may not be whole numbers, which engines round differently: round first, or compare"
 
 ENTRYPOINT = ("ostiary", "decision")
 
@@ -47,6 +50,8 @@ def lint(
             found.append(Finding(module.name, line_of(node), code, text))
         for node, text in outside(module, schema):
             found.append(Finding(module.name, line_of(node), "input", text))
+        doubtful = Arithmetic(rules, bundle.data).doubtful(module)
+        found += [Finding(module.name, line_of(node), "arithmetic", _DOUBTFUL) for node in doubtful]
     for module, node, text in conflicts(rules):
         found.append(Finding(module.name, line_of(node), "conflict", text))
     return sorted({*found, *unrepeatable(bundle)})
@@ -64,6 +69,11 @@ def unrepeatable(bundle: Bundle) -> Iterator[Finding]:
 def _whole(bundle: Bundle, rules: Rules, entrypoint: tuple[str, ...]) -> Iterator[Finding]:
     if not rules.defines(entrypoint):
         yield Finding(".manifest", 0, "entrypoint", f"no rule gives data.{'.'.join(entrypoint)}")
+    for path, defined in rules.by_path.items():
+        if _at(bundle.data, path) is not None:
+            yield Finding(
+                defined[0].module.name, line_of(defined[0].tree), "data", f"data.{'.'.join(path)} is a rule and data"
+            )
     roots = bundle.manifest.get("roots", [""])
     if not isinstance(roots, list):
         yield Finding(".manifest", 0, "roots", "roots is not a list")

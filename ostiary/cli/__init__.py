@@ -3,7 +3,7 @@
 Exit codes, the same for every command:
 
     0  done; what was checked holds
-    1  what was checked does not hold (audit log, settings, a needed part of the machine)
+    1  what was checked does not hold (audit log, settings, a policy, a needed part of the machine)
     2  wrong usage
     3  an input could not be opened or recognised
     4  any other error that Ostiary knows; its code stands in brackets

@@ -46,7 +46,7 @@ def command(
 
 def told(judgement: "Judgement") -> str:
     """Return a good judgement in a line."""
-    opa = "and OPA agrees" if judgement.opa else "OPA was not asked: it is not on PATH, or not wanted"
+    opa = "OPA agrees" if judgement.opa else "OPA was not asked: it is not on PATH, or not wanted"
     epoch = "" if judgement.epoch is None else f", epoch {judgement.epoch}"
     return (
         f"revision {judgement.revision[:16]}{epoch}: {judgement.tests} tests hold, "
