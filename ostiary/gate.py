@@ -102,6 +102,10 @@ class Gate:
             for prefix, route in sorted(settings.routes.items(), key=lambda item: -len(item[0]))
         ]
 
+    def prepare(self) -> None:
+        """Make the decider now, in the thread that serves, rather than at the first question; raise `PolicyError`."""
+        self._ready()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
