@@ -4,8 +4,9 @@ r"""Events in the formats CEF (0 and 1, ArcSight) and LEEF (1 and 2, QRadar), wi
     LEEF:1.0|Vendor|Product|1.0|login-failed|src=203.0.113.9\tusrName=bob\tsev=5
 
 Guarantees: an event with a source address, of severity 6 or less (of 10), that speaks of a login and says how it ended
-is an AUTH row; another one of severity 4 or more is an ALERT row of severity 1 (9 and 10), 2 (7 and 8) or 3. Others give no row. The time is
-the event's own (rt, end, start, devTime), else that of the line. Events without a time are malformed.
+is an AUTH row; another one of severity 4 or more is an ALERT row of severity 1 (9 and 10), 2 (7 and 8) or 3. Others
+give no row. The time is the event's own (rt, end, start, devTime), else the first one in the line. Events without a
+time are malformed.
 """
 
 from sensors.logs.builder import BatchBuilder

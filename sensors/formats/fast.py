@@ -18,7 +18,8 @@ from sensors.values import Kind, Source
 
 _LINE = Pattern(
     r"^(\d\d)/(\d\d)(?:/(\d{2,4}))?-(\d\d:\d\d:\d\d)\.(\d{1,9}) +(?:\[\w+\] +)?\[\*\*\] "
-    r"\[\d+:(\d{1,18}):\d+\] (.*) \[\*\*\] (?:\[Classification: ([^\]]*)\] )?\[Priority: (\d{1,2})\] \{([^}]*)\} (\S+) -> (\S+)\s*$"
+    r"\[\d+:(\d{1,18}):\d+\] (.*) \[\*\*\] (?:\[Classification: ([^\]]*)\] )?"
+    r"\[Priority: (\d{1,2})\] \{([^}]*)\} (\S+) -> (\S+)\s*$"
 )
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
