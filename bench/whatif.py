@@ -1,9 +1,10 @@
 """Measure `ostiary policy what-if`: a history of decisions, and another policy put to all of it on all cores.
 
-    python -m bench.whatif [--decisions 1000000] [--entities 20000] [--processes 2]
+    python -m bench.whatif [--decisions 1000000] [--entities 20000] [--processes 2] [--state DIR]
 
 It makes a state directory with recorded decisions (through the store and the vault, as the service does), then compares
-them with the shipped policy under another threshold. Only the comparison is timed.
+them with the shipped policy under another threshold. Only the comparison is timed. Wall time moves with the load of the
+machine; the CPU time of one decision, on a small history in one process, hardly does.
 """
 
 import argparse
@@ -16,9 +17,9 @@ from bench.policy import NOW, machine
 from ostiary.recorder import Recorder
 from ostiary.replay import Replay, replay
 from ostiary.settings import Settings
-from ostiary.state import State
+from ostiary.state import STORE, State
 from ostiary.store import RunRecord
-from policy.bundles import load_bundle
+from policy.bundles import Bundle, load_bundle
 from policy.decide import Decider
 from policy.engines.embedded import EmbeddedEngine
 from policy.patch import patched, thresholds
@@ -51,22 +52,37 @@ def record(directory: Path, count: int, entities: int) -> None:
             recorder.decisions(made)
 
 
+def report_cpu(proposed: Bundle, entities: int, count: int = 20_000) -> None:
+    """Print the CPU time of a decision."""
+    with tempfile.TemporaryDirectory() as folder:
+        record(Path(folder), count, entities)
+        for plain in (False, True):
+            started = time.process_time()
+            replay(Replay(Path(folder), proposed, plain=plain), processes=1)
+            taken = (time.process_time() - started) / count * 1e6
+            print(f"{'plain names' if plain else 'pseudonyms':12} {taken:.0f} us of CPU a decision")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--entities", type=int, default=20_000)
     parser.add_argument("--processes", type=int, default=0, help="0: one a core")
+    parser.add_argument("--state", type=Path, help="keep the history in this directory, and take it where there is one")
     options = parser.parse_args()
     bundle = load_bundle()
     proposed = patched(bundle, thresholds(bundle, {"high": 0.6}))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as made:
+        folder = options.state or Path(made)
         started = time.perf_counter()
-        record(Path(folder), options.decisions, options.entities)
+        if not (folder / STORE).exists():
+            record(folder, options.decisions, options.entities)
         print(f"{machine()}; recorded {options.decisions:,} in {time.perf_counter() - started:.0f} s")
+        report_cpu(proposed, options.entities)
         for plain in (False, True):
             started = time.perf_counter()
-            found = replay(Replay(Path(folder), proposed, plain=plain), processes=options.processes)
+            found = replay(Replay(folder, proposed, plain=plain), processes=options.processes)
             took = time.perf_counter() - started
             print(
                 f"{'plain names' if plain else 'pseudonyms':12} {found.decisions:,} decisions in {took:.1f} s, "

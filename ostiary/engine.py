@@ -12,6 +12,7 @@ from ostiary.settings import Settings
 from ostiary.state import POLICY
 from policy.bundles import Bundle, load_bundle
 from policy.decide import Decider
+from policy.errors import PolicyError
 from policy.values import AccessRequest, Decision, PolicyEngine, Resource, Subject
 from response.impact import Surroundings
 from response.responder import ACTING, Responder
@@ -97,6 +98,26 @@ def policy_engine(settings: Settings) -> PolicyEngine:
     from policy.engines.embedded import EmbeddedEngine
 
     return EmbeddedEngine(bundle)
+
+
+def make_decider(settings: Settings) -> Decider:
+    """Return what decides, with the shadow beside it where there is one; raise `PolicyError`.
+
+    A shadow that cannot be loaded stops nothing: each question to it counts as failed.
+    """
+    engine = policy_engine(settings)
+    if not settings.policy.shadow:
+        return Decider(engine)
+    from policy.shadow import Missing, Scope, ShadowedDecider
+
+    shadow: PolicyEngine
+    try:
+        from policy.engines.embedded import EmbeddedEngine
+
+        shadow = EmbeddedEngine(load_bundle(settings.policy.shadow))
+    except PolicyError as error:
+        shadow = Missing(type(error), str(error))
+    return ShadowedDecider(engine, shadow, Scope(settings.policy.shadow_percent, settings.policy.shadow_route))
 
 
 def verdict_row(outcome: Outcome, formats: Mapping[str, str]) -> Mapping[str, Any]:

@@ -12,9 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ostiary.engine import Engine, Outcome, policy_engine
+from ostiary.engine import Engine, Outcome, make_decider
 from ostiary.settings import Settings
-from policy.decide import Decider
 from response.guards import NeverList
 from response.ports import AuditSink
 from response.responder import Responder
@@ -56,7 +55,7 @@ class DeferredSink:
 def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink) -> Engine:
     """Return an engine that observes: it proposes actions and takes none."""
     responder = Responder(replace(settings.response, mode="observe"), None, never_list, sink)
-    return Engine(RiskEngine(settings.risk), Decider(policy_engine(settings)), responder)
+    return Engine(RiskEngine(settings.risk), make_decider(settings), responder)
 
 
 def open_inputs(paths: Sequence[str], format_name: str, settings: Settings, now_ns: int) -> list[Source]:

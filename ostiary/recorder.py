@@ -9,6 +9,7 @@ address falls in hours).
 import contextlib
 import hmac
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -21,10 +22,18 @@ from ostiary.engine import Outcome
 from ostiary.history import decision_message
 from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
-from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord, RunRecord
+from ostiary.store import (
+    MAX_PAGE,
+    ActionRecord,
+    DecisionRecord,
+    EntityRecord,
+    RunRecord,
+    ShadowDifference,
+    StoreError,
+)
 from ostiary.summary import Line
 from policy.records import hide, pack
-from policy.values import Decision
+from policy.values import Decision, ShadowAnswer
 from response.values import Action, ActionState
 from risk.values import Words
 from sensors.values import Entity, EntityKind
@@ -46,6 +55,7 @@ class Recorder:
         self._ids = _Bounded()
         self._waiting: list[Action] = []
         self._run = RunRecord("", 0, "run")
+        self._shadow_lost = 0
 
     def begin(self, run: RunRecord) -> None:
         """Open a run; every later record belongs to it."""
@@ -80,6 +90,7 @@ class Recorder:
         ]
         self._append(entries + [self._action_entry(action) for action in actions])
         self._state.store.put_decisions(decisions, sealed)
+        self._shadowed(decisions, [outcome.decision for outcome in outcomes])
         self._state.store.put_actions([self.action(action) for action in actions])
 
     def decisions(self, decisions: Sequence[Decision]) -> None:
@@ -90,6 +101,23 @@ class Recorder:
         pairs = zip(records, decisions, strict=True)
         self._append([self._decision_entry(record, decision.entity) for record, decision in pairs])
         self._state.store.put_decisions(records, sealed)
+        self._shadowed(records, decisions)
+
+    def _shadowed(self, records: Sequence[DecisionRecord], decisions: Sequence[Decision]) -> None:
+        """Write what a second policy said of the same questions; its trouble is nobody else's, but counted."""
+        totals: Counter[tuple[str, str]] = Counter()
+        differences = []
+        for record, decision in zip(records, decisions, strict=True):
+            if answer := decision.shadow:
+                outcome = "same" if answer.verdict == record.verdict else "different" if answer.verdict else "failed"
+                totals[answer.revision, outcome] += 1
+                if outcome != "same":
+                    differences.append(_difference(record, answer))
+        if totals:
+            try:
+                self._state.store.put_shadow(self._run.id, totals, differences)
+            except StoreError:
+                self._shadow_lost += totals.total()
 
     def activated(self, settings: Settings, policy_revision: str) -> None:
         """Write that other settings are in force from now on."""
@@ -109,6 +137,8 @@ class Recorder:
         """Write the entities at their worst and close the run."""
         self.entities(lines)
         facts = {"sources": len(sources), "read": _totals(sources), "counts": dict(counts)}
+        if self._shadow_lost:
+            facts["shadow_answers_lost"] = self._shadow_lost
         self._append([self._entry(f"{self._run.kind}.finished", "finished judging", facts)])
         self._state.store.finish_run(self._run.id, self._clock(), tuple(sources))
 
@@ -242,6 +272,14 @@ class _Bounded:
 
     def find(self, plain: str) -> str:
         return self._stored.get(plain, "")
+
+
+def _difference(record: DecisionRecord, answer: ShadowAnswer) -> ShadowDifference:
+    resource = record.document["resource"]
+    return ShadowDifference(
+        record.run_id, record.id, record.ts, record.pseudonym, f"{resource['kind']} {resource['name']}", record.verdict,
+        answer.verdict, answer.because, answer.revision,
+    )  # fmt: skip
 
 
 def _replaced(text: str, plain: Mapping[str, str]) -> str:

@@ -25,14 +25,13 @@ from ostiary.api.server import Tls, serve
 from ostiary.api.tokens import Tokens
 from ostiary.board import RiskBoard
 from ostiary.enforcing import Enforcement
-from ostiary.engine import policy_engine
+from ostiary.engine import make_decider
 from ostiary.gate import Gate
 from ostiary.privileges import keep_only
 from ostiary.settings import Settings
 from ostiary.state import AUDIT, FIRST_TOKEN, STORE, TOKENS
 from ostiary.store import ActionRecord, Reader
 from ostiary.worker import EngineWorker
-from policy.decide import Decider
 from sensors.registry import Input, open_source
 from sensors.values import Source
 
@@ -130,18 +129,20 @@ class Service:
 
     def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
         return Gate(
-            lambda: Decider(policy_engine(settings)), board.assess, time.time_ns,
+            lambda: make_decider(settings), board.assess, time.time_ns,
             lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
         )  # fmt: skip
 
     async def _reload(self, worker: EngineWorker, board: RiskBoard, gates: _GateInForce) -> None:
         try:
             new = self._read_again()
+            gate = self._make_gate(worker, board, new)
+            gate.prepare()  # the new policy is whole before the first question reaches it
             await asyncio.wrap_future(worker.call(lambda context: context.replace_settings(new)))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
-        gates.gate = self._make_gate(worker, board, new)
+        gates.gate = gate
         old, self._settings = self._settings, new
         waiting = [
             name for name in Settings.__dataclass_fields__

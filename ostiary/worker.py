@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
-from ostiary.engine import Engine, policy_engine
+from ostiary.engine import Engine, make_decider
 from ostiary.recorder import Recorder
 from ostiary.running import never_list, source_report
 from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
 from ostiary.store import ActionRecord, RunRecord
 from ostiary.summary import Summary
-from policy.decide import Decider
 from policy.values import Decision
 from response.ports import Actuator
 from response.responder import Responder
@@ -126,7 +125,7 @@ class Context:
     def __init__(self, settings: Settings, state: State, actuator: Actuator | None) -> None:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
-        self.engine = Engine(RiskEngine(settings.risk), Decider(policy_engine(settings)), self._responder())
+        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings), self._responder())
         self.board = RiskBoard(self.engine.risk)
 
     def begin(self) -> None:
@@ -151,7 +150,7 @@ class Context:
 
     def replace_settings(self, settings: Settings) -> None:
         """Go on with new settings of policy and response; nothing changes where they are refused."""
-        decider = Decider(policy_engine(settings))
+        decider = make_decider(settings)
         old, self.settings = self.settings, settings
         try:
             if settings.response != old.response:

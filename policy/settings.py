@@ -1,7 +1,9 @@
 """Settings of the policy layer."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,17 @@ class PolicySettings:
         metadata={
             "doc": "PEM files of public keys; where there are any, only bundles that one of them signed are taken."
         },
+    )
+    shadow: str = field(
+        default="",
+        metadata={"doc": "Rego bundle that is asked beside the active one and decides nothing; empty: none."},
+    )
+    shadow_percent: Annotated[float, Ge(0), Le(100)] = field(
+        default=100.0, metadata={"doc": "Share of the subjects that the shadow is asked about, in percent."}
+    )
+    shadow_route: str = field(
+        default="",
+        metadata={"doc": "Ask the shadow only about resources whose name begins so; empty: about all."},
     )
     failure: Literal["closed", "open"] = field(
         default="closed",

@@ -65,6 +65,17 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowAnswer:
+    """What a second policy, beside the active one, says of the same question; it decides nothing."""
+
+    revision: str
+    verdict: str
+    """"" where it failed."""
+    because: str
+    """The first reason's code, or the error's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The policy's answer. Anybody can run it again from `document` and get the same bytes."""
 
@@ -84,6 +95,8 @@ class Decision:
     """SHA-256 (hex) of the canonical input document (RFC 8785)."""
     document: Mapping[str, Any]
     """The input document as the policy saw it (JSON values, hence Any)."""
+    shadow: ShadowAnswer | None = None
+    """What a second policy says, where one was asked; no part of the record."""
 
 
 class PolicyEngine(Protocol):

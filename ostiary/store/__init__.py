@@ -16,7 +16,17 @@ from ostiary.store.errors import (
     StoreUnavailableError,
 )
 from ostiary.store.reader import MAX_PAGE, Reader
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, Page, PastDecision, RunRecord
+from ostiary.store.records import (
+    ActionRecord,
+    DecisionRecord,
+    EntityRecord,
+    Limits,
+    Page,
+    PastDecision,
+    RunRecord,
+    ShadowDifference,
+    ShadowGroup,
+)
 from ostiary.store.writer import Store
 
 __all__ = [
@@ -30,6 +40,8 @@ __all__ = [
     "PastDecision",
     "Reader",
     "RunRecord",
+    "ShadowDifference",
+    "ShadowGroup",
     "Store",
     "StoreBusyError",
     "StoreCorruptError",

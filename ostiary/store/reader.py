@@ -19,6 +19,8 @@ from ostiary.store.records import (
     Page,
     PastDecision,
     RunRecord,
+    ShadowDifference,
+    ShadowGroup,
     VerdictTotal,
 )
 
@@ -138,6 +140,32 @@ class Reader:
             " ORDER BY number LIMIT ?"
         )
         return tuple(_decoded(rows.past_of, row) for row in self._link.query(sql, (after, last, since, MAX_PAGE)))
+
+    def shadow_totals(self, revision: str | None = None) -> dict[str, dict[str, int]]:
+        """Return how often each shadow (by revision) gave the same, something different, or failed, in all runs."""
+        sql = (
+            "SELECT shadow_revision, outcome, sum(count) FROM shadow_total WHERE ?1 IS NULL OR shadow_revision = ?1"
+            " GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        found: dict[str, dict[str, int]] = {}
+        for shadow, outcome, count in self._link.query(sql, (revision,)):
+            found.setdefault(str(shadow), {})[str(outcome)] = int(count)
+        return found
+
+    def shadow_groups(self, revision: str) -> tuple[ShadowGroup, ...]:
+        """Return how a shadow differed, the most frequent ways first: at most `MAX_PAGE`."""
+        sql = (
+            "SELECT route, verdict, shadow_verdict, count(*), count(DISTINCT pseudonym) FROM shadow_difference"
+            " WHERE shadow_revision = ? GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ?"
+        )
+        return tuple(
+            _decoded(lambda row: ShadowGroup(*row), row) for row in self._link.query(sql, (revision, MAX_PAGE))
+        )
+
+    def shadow_differences(self, revision: str, limit: int = 100, after: str = "") -> Page[ShadowDifference]:
+        """Return where a shadow differed, the newest first; raise `CursorError`."""
+        wanted: dict[str, str | None] = {"shadow_revision": revision}
+        return self._newest("shadow_difference", rows.SHADOW_COLUMNS, wanted, limit, after, rows.shadow_of)
 
     def actions(
         self, state: str | None = None, limit: int = 100, after: str = "", run_id: str | None = None

@@ -121,6 +121,36 @@ class PastDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowDifference:
+    """A decision of which a second policy, beside the active one, said something else, or on which it failed."""
+
+    run_id: str
+    decision_id: str
+    ts: int
+    """Event time, ns."""
+    pseudonym: str
+    route: str
+    """Kind and name of the resource."""
+    verdict: str
+    shadow_verdict: str
+    """"" where it failed."""
+    shadow_reason: str
+    """The first reason's code, or the error's."""
+    shadow_revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowGroup:
+    """How often a shadow differed in the same way on the same route, and on how many entities."""
+
+    route: str
+    verdict: str
+    shadow_verdict: str
+    decisions: int
+    entities: int
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictTotal:
     """How often a run gave a verdict for a first reason, and on how many entities."""
 
@@ -148,3 +178,4 @@ class Limits:
     entities: int = 1_000_000
     decisions: int = 1_000_000
     actions: int = 100_000
+    shadow_differences: int = 100_000

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any  # rows of SQLite and JSON values have no better type
 
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, PastDecision, RunRecord
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, PastDecision, RunRecord, ShadowDifference
 
 RUN_COLUMNS = "id, started_ns, kind, sources, settings_digest, policy_revision, model_revision, finished_ns"
 ENTITY_COLUMNS = (
@@ -21,6 +21,7 @@ DECISION_COLUMNS = (
 SEALED = "sealed"
 """The column of a decision that only the vault can read; it belongs to no record."""
 HISTORY_COLUMNS = "number, id, ts, pseudonym, verdict, document, sealed"
+SHADOW_COLUMNS = "run_id, decision_id, ts, pseudonym, route, verdict, shadow_verdict, shadow_reason, shadow_revision"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -88,6 +89,19 @@ def decision_of(row: Sequence[Any]) -> DecisionRecord:
     reasons = tuple((code, text) for code, text in json.loads(row[5]))
     values = (*row[:5], reasons, json.loads(row[6]), *row[7:11], json.loads(row[11]), *row[12:17])
     return DecisionRecord(*values)
+
+
+def shadow_row(difference: ShadowDifference) -> tuple[Any, ...]:
+    """Return the row of a shadow's difference."""
+    return (
+        difference.run_id, difference.decision_id, difference.ts, plain(difference.pseudonym), plain(difference.route),
+        difference.verdict, difference.shadow_verdict, plain(difference.shadow_reason), difference.shadow_revision,
+    )  # fmt: skip
+
+
+def shadow_of(row: Sequence[Any]) -> ShadowDifference:
+    """Return the difference in a row of `SHADOW_COLUMNS`."""
+    return ShadowDifference(*row[:9])
 
 
 def past_of(row: Sequence[Any]) -> PastDecision:

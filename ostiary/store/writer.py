@@ -16,15 +16,19 @@ from ostiary.store import rows
 from ostiary.store.errors import StoreMisuseError
 from ostiary.store.link import WriteLink
 from ostiary.store.reader import Reader
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, RunRecord
+from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, RunRecord, ShadowDifference
 
 _OLDEST = {
     "run": "number",
     "entity": "(SELECT number FROM run WHERE run.id = entity.run_id), ts",
     "decision": "number",
     "action": "state = 'active', number",
+    "shadow_difference": "number",
 }
-_COUNTED = {"run": "runs", "entity": "entities", "decision": "decisions", "action": "actions"}
+_COUNTED = {
+    "run": "runs", "entity": "entities", "decision": "decisions", "action": "actions",
+    "shadow_difference": "shadow_differences",
+}  # fmt: skip
 
 
 def _insert(table: str, columns: str, rest: str = "") -> str:
@@ -45,6 +49,7 @@ class Store(Reader):
         self._writer = link
         self._limits = {
             "run": limits.runs, "entity": limits.entities, "decision": limits.decisions, "action": limits.actions,
+            "shadow_difference": limits.shadow_differences,
         }  # fmt: skip
         if min(self._limits.values()) < 1:
             raise StoreMisuseError("limits of the store are at least 1")
@@ -96,6 +101,21 @@ class Store(Reader):
         """Keep the newest state of each action of its run."""
         sql = _insert("action", rows.ACTION_COLUMNS, _newer(rows.ACTION_COLUMNS, "id, run_id"))
         self._put("action", sql, map(rows.action_row, actions))
+
+    def put_shadow(
+        self, run_id: str, totals: Mapping[tuple[str, str], int], differences: Iterable[ShadowDifference]
+    ) -> None:
+        """Add to a run's counts, by (shadow's revision, "same" | "different" | "failed"), and append differences."""
+        sql = (
+            "INSERT INTO shadow_total VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (run_id, shadow_revision, outcome) DO UPDATE SET count = count + excluded.count"
+        )
+        with self._writer.transaction() as connection:
+            values = [(run_id, revision, outcome, count) for (revision, outcome), count in totals.items()]
+            connection.executemany(sql, values)
+        self._put(
+            "shadow_difference", _insert("shadow_difference", rows.SHADOW_COLUMNS), map(rows.shadow_row, differences)
+        )
 
     def _put(self, table: str, sql: str, values: Iterable[tuple[Any, ...]]) -> None:
         with self._writer.transaction() as connection:

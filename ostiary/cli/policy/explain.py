@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # heavy, and --help needs none of it
 
 @click.command()
 @click.argument("decision_id")
-@click.option("--bundle", metavar="BUNDLE", help="Explain by this bundle; default: the one in the settings.")
+@click.option("--bundle", metavar="BUNDLE", help="Explain by this bundle; default: the one in force.")
 @click.option(
     "--purpose", default="", metavar="PURPOSE",
     help="Read the plain names, for this purpose, so that rules on them apply; it is audited.",
@@ -37,13 +37,14 @@ def command(
       ostiary policy explain 8c376ed38dc28e12e81534a079e88b83
       ostiary policy explain 8c376ed38dc28e12e81534a079e88b83 --json
     """
+    from ostiary.engine import policy_bundle
     from policy.bundles import load_bundle
     from policy.engines.embedded import EmbeddedEngine
     from policy.explain import counterfactuals, fired
 
     settings = read_settings(config, state)
     record, document = _recorded(settings, decision_id, purpose.strip())
-    chosen = load_bundle(settings.policy.bundle if bundle is None else bundle)
+    chosen = load_bundle(bundle) if bundle else policy_bundle(settings)
     engine = EmbeddedEngine(chosen)
     verdict = str(engine.evaluate(document).get("verdict"))
     rules, others = fired(chosen, document), counterfactuals(engine, document)

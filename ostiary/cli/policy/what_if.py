@@ -89,6 +89,7 @@ def command(
       ostiary policy what-if --risk-threshold high=0.6
       ostiary policy what-if next --max-newly-denied 0 --purpose "change 31"
     """
+    from ostiary.engine import policy_bundle
     from ostiary.replay import Replay
     from ostiary.state import existing
     from policy.bundles import load_bundle
@@ -96,7 +97,7 @@ def command(
 
     settings = read_settings(config, state)
     directory = existing(settings)
-    proposed = load_bundle(bundle or settings.policy.bundle)
+    proposed = load_bundle(bundle) if bundle else policy_bundle(settings)
     operations = _patch(patch) + thresholds(proposed, dict(bands)) if bands else _patch(patch)
     if operations:
         proposed = patched(proposed, operations)
