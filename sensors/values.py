@@ -51,6 +51,8 @@ class Kind(StrEnum):
     DNS = "dns"
     TLS = "tls"
     ALERT = "alert"
+    FILE = "file"
+    COMMAND = "command"
 
 
 class FlowEvent(IntFlag):
@@ -217,6 +219,35 @@ ALERT = np.dtype(
     ]
 )
 
+FILE = np.dtype(
+    [
+        *_HEADER,
+        ("orig", "<u4"),  # text: who fetched it
+        ("resp", "<u4"),  # text: who sent it
+        ("resp_port", "<u2"),
+        ("host", "<u4"),  # text: the name that was asked for
+        ("path", "<u4"),  # text: of the request
+        ("mime", "<u4"),  # text: the declared media type, lower case, without parameters
+        ("magic", "<u4"),  # text: what its first bytes are: see sensors.packets.magic
+        ("marks", "<u4"),  # text: what its text contains, words in order: see sensors.packets.pages
+        ("bytes", "<u8"),  # declared length, 0 where unknown
+    ]
+)
+
+COMMAND = np.dtype(
+    [
+        *_HEADER,
+        ("orig", "<u4"),  # text: who asks
+        ("resp", "<u4"),  # text: who is asked
+        ("resp_port", "<u2"),
+        ("protocol", "<u4"),  # text: dcerpc, smb, modbus, arp, tls, dns, smtp, imap, pop3, ftp
+        ("object", "<u4"),  # text: what is acted on: an interface, a pipe, a unit, a hardware address
+        ("name", "<u4"),  # text: what is done
+        ("code", "<u4"),  # its number in the protocol
+        ("size", "<u8"),  # bytes of its argument
+    ]
+)
+
 DTYPES: Mapping[Kind, "np.dtype[np.void]"] = {
     Kind.FLOW: FLOW,
     Kind.AUTH: AUTH,
@@ -224,6 +255,8 @@ DTYPES: Mapping[Kind, "np.dtype[np.void]"] = {
     Kind.DNS: DNS,
     Kind.TLS: TLS,
     Kind.ALERT: ALERT,
+    Kind.FILE: FILE,
+    Kind.COMMAND: COMMAND,
 }
 
 TEXT_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
@@ -233,6 +266,8 @@ TEXT_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     Kind.DNS: ("orig", "resp", "query"),
     Kind.TLS: ("orig", "resp", "sni", "version", "subject", "issuer", "validation"),
     Kind.ALERT: ("orig", "resp", "signature", "category"),
+    Kind.FILE: ("orig", "resp", "host", "path", "mime", "magic", "marks"),
+    Kind.COMMAND: ("orig", "resp", "protocol", "object", "name"),
 }
 
 

@@ -24,7 +24,8 @@ PACKET = np.dtype(
         ("wire", "<u4"),  # bytes that it had on the wire
         ("link", "<u2"),  # link type (https://www.tcpdump.org/linktypes.html)
         ("status", "u1"),
-        ("hint", "u1"),
+        ("hint", "<u2"),
+        ("sign", "u1"),  # the `Service` that the payload's first bytes speak of
         ("at", "<i8"),  # event time: the highest ts so far
         ("src_hi", "<u8"),
         ("src_lo", "<u8"),
@@ -45,11 +46,18 @@ PACKET = np.dtype(
 PARSED = 0
 IGNORED = 1
 MALFORMED = 2
+BELOW = 3  # understood, but it has no flow (ARP)
 
 # Bits of `hint`.
 HINT_DNS = 1
 HINT_HTTP = 2
 HINT_REPLY = 4  # an ICMP reply: it belongs to the flow that the other side began
+HINT_RESPONSE = 8  # begins an HTTP/1 response
+HINT_COMMAND = 16  # to be read by `commands`
+HINT_FIRST = 32  # the first payload after the head of a response (set by `flows`)
+HINT_BODY = 64  # among the first bytes after the head of a response (set by `flows`)
+HINT_TEXT = 256  # the response declares text that isn't compressed
+HINT_BINARY = 128  # begins like a program; `flows` keeps it only at the beginning of a stream that is not HTTP
 
 FAULT = np.dtype([("offset", "<i8"), ("number", "<u8"), ("code", "<i8")])
 

@@ -17,7 +17,18 @@ from typing import Final
 
 import numpy as np
 
-from sensors.packets.columns import HINT_REPLY, PARSED, Bytes, Numbers, Row
+from sensors.packets.columns import (
+    HINT_BINARY,
+    HINT_BODY,
+    HINT_FIRST,
+    HINT_REPLY,
+    HINT_RESPONSE,
+    HINT_TEXT,
+    PARSED,
+    Bytes,
+    Numbers,
+    Row,
+)
 from sensors.packets.jit import kernel
 from sensors.values import ConnState, FlowEvent, Rows
 
@@ -25,6 +36,10 @@ UPDATE_EVERY: Final = 1000
 LINGER: Final = 5
 STRAGGLERS: Final = 8
 SECOND: Final = 1_000_000_000
+LOOK: Final = 1 << 16
+"""Bytes after the head of an HTTP response that are looked at."""
+HEAD_START: Final = 16
+"""Bytes of a stream after which a program no longer counts as its beginning."""
 
 START: Final = int(FlowEvent.START)
 END: Final = int(FlowEvent.END)
@@ -64,6 +79,10 @@ NODE = np.dtype(
         ("orig_flags", "u1"),
         ("resp_flags", "u1"),
         ("stragglers", "u1"),
+        ("service", "u1"),  # told by content; 0 where it isn't
+        ("look", "<i4"),  # bytes of the response still to be looked at
+        ("answering", "u1"),  # who sends the response that was last begun: 1 the originator, 2 the responder
+        ("fresh", "u1"),  # nothing came after its head yet
         ("tag", "<u4"),
         ("previous", "<i4"),  # the list by last packet: of flows, or of those that are over
         ("next", "<i4"),
@@ -340,7 +359,12 @@ def _tell(node: Row, rows: Rows, state: Numbers, services: Bytes, ts: int, event
 
 @kernel
 def _service(node: Row, services: Bytes) -> int:
-    """Return the service of the responder's port, or of the originator's where the responder's is not registered."""
+    """Return the service told by content, else by the responder's port, else by the originator's.
+
+    The originator's counts only where the responder's is not registered.
+    """
+    if node["service"] != 0:
+        return int(node["service"])
     if node["proto"] != _TCP and node["proto"] != _UDP:
         return 0
     side = 0 if node["proto"] == _TCP else 1
@@ -420,6 +444,10 @@ def _begin(nodes: Rows, at: int, packet: Row, tag: np.uint64) -> None:
     node["tag"] = tag
     node["orig_state"] = INACTIVE
     node["resp_state"] = INACTIVE
+    node["service"] = 0
+    node["look"] = 0
+    node["answering"] = 0
+    node["fresh"] = 0
 
 
 @kernel
@@ -465,9 +493,35 @@ def _stepped(mine: int, peer: int, flags: int) -> int:
 
 
 @kernel
+def _listen(node: Row, packet: Row, from_orig: bool, before: int) -> None:
+    """Take the service from the first payload of a direction, and mark what is to be looked at.
+
+    `before` are the bytes that this side has sent in this flow so far.
+    """
+    side = 1 if from_orig else 2
+    if before == 0 and node["service"] == 0:
+        node["service"] = packet["sign"]
+    if packet["hint"] & HINT_RESPONSE:
+        node["answering"] = side
+        node["fresh"] = 1
+        node["look"] = LOOK if packet["hint"] & HINT_TEXT else 0
+    elif node["answering"] == side:
+        if node["fresh"]:
+            packet["hint"] |= HINT_FIRST
+            node["fresh"] = 0
+        if node["look"] > 0:
+            packet["hint"] |= HINT_BODY
+            node["look"] -= min(np.int64(packet["payload_bytes"]), np.int64(node["look"]))
+    if packet["hint"] & HINT_BINARY and (before >= HEAD_START or node["service"] != 0):
+        packet["hint"] ^= HINT_BINARY
+
+
+@kernel
 def _add(node: Row, packet: Row) -> bool:
     """Count a packet in its flow; return True where it ends the TCP connection."""
     from_orig = _is_from_orig(node, packet)
+    if packet["payload_bytes"] > 0 and packet["proto"] == _TCP:
+        _listen(node, packet, from_orig, int(np.int64(node["orig_bytes"] if from_orig else node["resp_bytes"])))
     node["first"] = min(node["first"], packet["ts"])
     node["last"] = max(node["last"], packet["ts"])
     if from_orig:

@@ -1,31 +1,18 @@
-"""Make DNS and HTTP rows out of the packets whose payload is understood."""
+"""Make rows out of the packets whose payload is understood: DNS questions here, everything else in `messages`."""
 
 from functools import lru_cache
 
 import numpy as np
 
 from sensors.addresses import address_text
-from sensors.packets import dns, http
+from sensors.packets import chosen, dns, http
 from sensors.packets.columns import Bytes, Numbers
-from sensors.values import DNS, HTTP, Rows
+from sensors.packets.messages import Messages
+from sensors.packets.rows import Texts
+from sensors.values import DNS, Kind, Rows
 
 _address = lru_cache(1 << 14)(address_text)
 _NO_RCODE = 255
-
-
-class Texts:
-    """The texts of one batch, each once; 0 is the empty text."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {"": 0}
-
-    def code(self, text: str) -> int:
-        """Return the index of a text."""
-        return self._codes.setdefault(text, len(self._codes))
-
-    def all(self) -> tuple[str, ...]:
-        """Return the texts by index."""
-        return tuple(self._codes)
 
 
 class Payloads:
@@ -37,11 +24,15 @@ class Payloads:
         self._found = np.zeros(chunk, np.int64)
         self._dns_state = np.zeros(dns.STATE_SIZE, np.int64)
         self._http_state = np.zeros(http.STATE_SIZE, np.int64)
+        self._chosen_state = np.zeros(chosen.STATE_SIZE, np.int64)
+        self._messages = Messages()
 
     def take_dropped(self) -> int:
-        """Return how many questions and requests were dropped since the last call."""
-        dropped = int(self._dns_state[dns.DROPPED] + self._http_state[http.DROPPED])
-        self._dns_state[dns.DROPPED] = self._http_state[http.DROPPED] = 0
+        """Return how many questions, requests and other messages were dropped since the last call."""
+        dropped = int(
+            self._dns_state[dns.DROPPED] + self._http_state[http.DROPPED] + self._chosen_state[chosen.DROPPED]
+        )
+        self._dns_state[dns.DROPPED] = self._http_state[http.DROPPED] = self._chosen_state[chosen.DROPPED] = 0
         return dropped
 
     def questions(self, data: Bytes, packets: Rows, count: int, texts: Texts, faults: Rows, noted: Numbers) -> Rows:
@@ -68,19 +59,21 @@ class Payloads:
         rows["rcode"] = _NO_RCODE
         return rows
 
-    def requests(self, data: Bytes, packets: Rows, count: int, texts: Texts) -> Rows:
-        """Return the HTTP rows of the first `count` packets."""
-        found = http.requests(data, packets, count, self._found, self._http_state)
-        chosen = packets[self._found[:found]]
-        rows = _rows(HTTP, chosen, texts)
-        for row, packet in zip(rows, chosen, strict=True):
-            request = http.parse(http.head_of(data, packet))
-            row["method"] = texts.code(request.method)
-            row["path"] = texts.code(request.path)
-            row["host"] = texts.code(request.host)
-            row["agent"] = texts.code(request.agent)
-            row["referrer"] = texts.code(request.referrer)
-        return rows
+    def messages(self, data: Bytes, packets: Rows, count: int, texts: Texts, clock: int) -> dict[Kind, Rows]:
+        """Return the HTTP, FILE and COMMAND rows that are known once the first `count` packets were seen."""
+        asking = http.requests(data, packets, count, self._found, self._http_state)
+        asked = self._found[:asking].copy()
+        others = chosen.choose(data, packets, count, self._found, self._chosen_state)
+        numbers = np.union1d(asked, self._found[:others])
+        return self._messages.read(data, packets, numbers, np.isin(numbers, asked), texts, clock)
+
+    def pass_time(self, texts: Texts, clock: int) -> dict[Kind, Rows]:
+        """Return the rows that are known when event time goes on to `clock` (ns) without a packet."""
+        return self._messages.pass_time(texts, clock)
+
+    def finish(self, texts: Texts, clock: int) -> dict[Kind, Rows]:
+        """Return the rows of what still waits at the end."""
+        return self._messages.finish(texts, clock)
 
 
 def _rows(dtype: "np.dtype[np.void]", packets: Rows, texts: Texts) -> Rows:

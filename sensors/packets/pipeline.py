@@ -6,9 +6,10 @@ as parsed, ignored or malformed.
 
 import numpy as np
 
-from sensors.packets import decode
+from sensors.packets import decode, signs
 from sensors.packets.columns import FAULT, FAULT_TEXTS, IGNORED, MALFORMED, PACKET, Bytes
-from sensors.packets.payloads import Payloads, Texts
+from sensors.packets.payloads import Payloads
+from sensors.packets.rows import Texts
 from sensors.packets.table import FlowTable
 from sensors.settings import SensorSettings
 from sensors.values import MAX_FAULTS_KEPT, Batch, Counters, Fault, Kind, Rows
@@ -63,10 +64,11 @@ class Pipeline:
         packets = self.packets
         late = int(self._state[decode.LATE])
         decode.decode(data, packets, count, self._state, self._fragments, self.log.faults, self.log.noted)
+        signs.mark(data, packets, count)
         texts = Texts()
         tables = {
-            Kind.FLOW: self._table.follow(packets, count),
-            Kind.HTTP: self._payloads.requests(data, packets, count, texts),
+            Kind.FLOW: self._table.follow(packets, count),  # it marks what of a response is to be read
+            **self._payloads.messages(data, packets, count, texts, self.clock),
             Kind.DNS: self._payloads.questions(data, packets, count, texts, self.log.faults, self.log.noted),
         }
         self._count(packets[:count], int(self._state[decode.LATE]) - late)
@@ -75,11 +77,15 @@ class Pipeline:
     def pass_time(self, ts: int) -> Batch:
         """Return what ends when event time goes on to `ts` (ns) without a packet."""
         self._state[decode.CLOCK] = max(self.clock, ts)
-        return self._batch({Kind.FLOW: self._table.pass_time(self.clock)}, Texts())
+        texts = Texts()
+        tables = {Kind.FLOW: self._table.pass_time(self.clock), **self._payloads.pass_time(texts, self.clock)}
+        return self._batch(tables, texts)
 
     def finish(self) -> Batch:
-        """Return the ends of all flows."""
-        return self._batch({Kind.FLOW: self._table.finish(self.clock)}, Texts())
+        """Return the ends of all flows, and what still waited for an answer."""
+        texts = Texts()
+        tables = {Kind.FLOW: self._table.finish(self.clock), **self._payloads.finish(texts, self.clock)}
+        return self._batch(tables, texts)
 
     def _count(self, packets: Rows, late: int) -> None:
         ignored = int(np.count_nonzero(packets["status"] == IGNORED))
