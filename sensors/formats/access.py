@@ -20,6 +20,7 @@ from sensors.values import Source
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _TAIL = Pattern(rf"^{_QUOTED} (\S+) (\S+)(?: {_QUOTED} {_QUOTED})?")
 _HEAD = Pattern(r'^(?:\S+ )?\S+ \S+ [^\[]*\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "')
+_STAMPED = Pattern(r"^\d{4}-\d\d-\d\dT")  # a collector put something in front
 _METHOD = Pattern(r"^[A-Z][A-Z0-9_-]{0,31}$")
 
 
@@ -94,7 +95,9 @@ def _host_name(host: bytes) -> bytes:
 
 
 def _recognise(head: bytes, name: str) -> int:
-    return int(85 * share(head, lambda line: _HEAD.matches(line))) + (5 if "access" in name else 0)
+    return int(85 * share(head, lambda line: _HEAD.matches(line) and not _STAMPED.matches(line))) + (
+        5 if "access" in name else 0
+    )
 
 
 def _open(item: Input) -> Source:

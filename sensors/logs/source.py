@@ -53,7 +53,8 @@ class LogSource:
         self.format = format_name
         self.counters = Counters()
         self._item = item
-        self._parser = parser
+        self.parser = parser
+        self.slack_ns = slack_ns
         self._clock = clock
         self._watermark = Watermark(slack_ns)
         with open_file(item.path) as stream:
@@ -83,7 +84,7 @@ class LogSource:
         return batch
 
     def _parse(self, block: Block, builder: BatchBuilder) -> None:
-        parse, parsed, ignored = self._parser.parse, 0, 0
+        parse, parsed, ignored = self.parser.parse, 0, 0
         for seq, line in enumerate(block.lines, block.first):
             try:
                 if parse(line[:-1] if line[-1:] == b"\r" else line, seq, builder):

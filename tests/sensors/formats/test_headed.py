@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sensors.logs.builder import BatchBuilder
+from sensors.logs.source import LogSource
 from sensors.registry import Input, open_source
 from sensors.settings import SensorSettings
 
@@ -25,5 +26,5 @@ def test_a_followed_file_s_head_counts(vector: str, line: bytes, tmp_path: Path)
     path.write_bytes((VECTORS / vector).read_bytes())
     source = open_source(Input(path, path.name, SensorSettings(), NOW, follow=True))
     out = BatchBuilder(NOW)
-    assert source._parser.parse(line, 1, out)  # type: ignore[attr-defined]  # LogSource's, whose lines come by polling
+    assert isinstance(source, LogSource) and source.parser.parse(line, 1, out)
     assert len(out.event_times()) == 1
