@@ -115,7 +115,7 @@ def _around(text: str) -> list[str]:
 def _broken(document: dict[str, Any], chance: random.Random) -> Any:
     """Return a document with a part missing, replaced by junk, or nothing but junk."""
     if chance.random() < 0.05:
-        return chance.choice(_JUNK)
+        return copy.deepcopy(chance.choice(_JUNK))
     document = copy.deepcopy(document)
     for _ in range(chance.randrange(1, 3)):
         part: Any = document
@@ -126,5 +126,5 @@ def _broken(document: dict[str, Any], chance: random.Random) -> Any:
         if chance.random() < 0.4 and len(part) > 1:
             del part[key]
         else:
-            part[key] = chance.choice(_JUNK)
+            part[key] = copy.deepcopy(chance.choice(_JUNK))
     return document

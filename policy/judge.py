@@ -55,6 +55,8 @@ def judge(bundle: Bundle, recorded: Sequence[Any] = (), opa: str | None = None, 
     """Judge a bundle on recorded and `made` generated inputs; `opa` is the path of a real OPA."""
     try:
         problems = [str(finding) for finding in lint(bundle)]
+        if problems:
+            return Judgement(bundle.revision, bundle.epoch, 0, 0, False, tuple(problems))
         engine = EmbeddedEngine(bundle)
         trials = list(run_tests(bundle))
     except BundleError as error:
@@ -67,8 +69,7 @@ def judge(bundle: Bundle, recorded: Sequence[Any] = (), opa: str | None = None, 
     problems += _unfit(engine, inputs, answers, len(recorded))
     if opa is not None:
         with Opa.holding(opa, bundle) as real:
-            problems += real.problems()
-            problems += _differences(bundle, real, inputs, answers)
+            problems += real.problems() or _differences(bundle, real, inputs, answers)
     return Judgement(bundle.revision, bundle.epoch, len(trials), len(inputs), opa is not None, tuple(problems))
 
 
@@ -123,7 +124,7 @@ def _unfit(engine: EmbeddedEngine, inputs: Sequence[Any], answers: Sequence[Any]
         if place >= recorded and (place - recorded) % 5 == 4:
             continue  # made to be broken: no answer is an answer
         try:
-            checked_answer(answer if isinstance(answer, Mapping) else {})
+            checked_answer(answer if isinstance(answer, Mapping) else engine.evaluate(question))
         except EvaluationError as error:
             told += 1
             if told <= MAX_DIFFERENCES:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from policy.bundles import Bundle
-from policy.errors import EngineUnavailableError
+from policy.errors import AnswerError, EngineUnavailableError, EvaluationError
 from policy.sources import SIGNATURES
 
 TIMEOUT_S = 300.0
+MAX_FAILURES = 200
+"""Runs that may end with an error while the inputs that cause it are looked for."""
 UNDEFINED = "<undefined>"
 """Stands for no answer: the rule is undefined, or OPA ended with an error."""
 
@@ -27,6 +29,7 @@ class Opa:
 
     def __init__(self, binary: str, folder: Path) -> None:
         self._binary, self._folder = binary, folder
+        self._failures = 0
 
     @classmethod
     @contextmanager
@@ -57,8 +60,11 @@ class Opa:
             ["eval", "-b", ".", "--stdin-input", "--format", "raw", query], json.dumps(list(inputs), allow_nan=False)
         )
         if done.returncode == 0:
-            found: dict[int, Any] = dict(json.loads(done.stdout))
+            found = _pairs(done.stdout)
             return [found.get(place, UNDEFINED) for place in range(len(inputs))]
+        self._failures += 1
+        if self._failures > MAX_FAILURES:
+            raise EvaluationError(f"OPA ends with an error on many inputs: {done.stderr.strip()[:500]}")
         if len(inputs) <= 1:
             return [UNDEFINED] * len(inputs)
         half = len(inputs) // 2
@@ -73,3 +79,10 @@ class Opa:
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineUnavailableError(f"{self._binary} gave no answer: {error}") from error
+
+
+def _pairs(text: str) -> dict[int, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise AnswerError("what OPA answers is no list of answers") from error

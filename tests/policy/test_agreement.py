@@ -63,7 +63,7 @@ def mutate(document: dict[str, Any], chance: random.Random) -> Any:
         if chance.random() < 0.4 and len(part) > 1:
             del part[key]
         else:
-            part[key] = chance.choice(JUNK)
+            part[key] = copy.deepcopy(chance.choice(JUNK))
     return document
 
 

@@ -25,6 +25,8 @@ granting contains role if {
 	startswith(route, grant.prefix)
 }
 
+granting contains "anybody" if input.resource.sensitivity == "public"
+
 default verdict := "deny"
 
 verdict := "allow" if count(granting) > 0
