@@ -1,8 +1,9 @@
 """Recorded decisions made again: the plain document out of the vault, the decision out of the same policy.
 
 Guarantees: what `repeat` calls the same is the same to the byte, in canonical form, and is what the commitment in the
-audit log binds; a record of which somebody was erased raises `NotRepeatableError`, and so does one that a version
-without encrypted fields left. Does not ask whether one may look: that is written into the audit log before.
+audit log binds; an edit of any part of the record is told from a policy that answers otherwise; a record of which
+somebody was erased raises `NotRepeatableError`, and so does one that a version without encrypted fields left. Does not
+ask whether one may look: that is written into the audit log before.
 """
 
 import hmac
@@ -16,8 +17,8 @@ from compliance.errors import UnknownSubjectError, VaultError
 from compliance.privacy.vault import Vault
 from ostiary.errors import NotRepeatableError, StateError
 from ostiary.store import DecisionRecord
-from policy.decide import Decider, canonical, decision_record
-from policy.errors import DocumentError
+from policy.decide import Decider, canonical, decision_record, recorded_decision
+from policy.errors import DocumentError, PolicyError
 from policy.records import restore, unpack
 from policy.values import Decision
 
@@ -27,9 +28,11 @@ class Again(StrEnum):
 
     SAME = "same"
     DIFFERENT = "different"
-    """The policy of the same revision gave other bytes: the record was changed, or the engine was."""
+    """The record is what the commitment binds, but the policy of the same revision gives other bytes."""
+    CHANGED = "changed"
+    """The record is not what the commitment binds: somebody edited it, or the commitment."""
     OTHER_POLICY = "other policy"
-    """Another revision decided then than is at hand: nothing can be said."""
+    """The record is what the commitment binds; another revision decided then than is at hand."""
     GONE = "no longer repeatable"
 
 
@@ -39,7 +42,7 @@ class Repeated:
 
     outcome: Again
     decision: Decision | None = None
-    """As it is made now; None where the names are gone."""
+    """As it is made now, or as the changed record says; None where the names are gone."""
 
 
 def decision_message(decision: Decision) -> bytes:
@@ -69,13 +72,29 @@ def repeat(vault: Vault, decider: Decider, record: DecisionRecord, sealed: bytes
         document = plain_document(vault, record.id, record.pseudonym, json.dumps(record.document), sealed)
     except NotRepeatableError:
         return Repeated(Again.GONE)
+    recorded = _recorded(record, document)
+    if recorded is None:
+        return Repeated(Again.CHANGED)
+    commitment = hmac.digest(vault.opening(record.pseudonym), decision_message(recorded), "sha256").hex()
+    if not hmac.compare_digest(commitment, record.input_digest):
+        return Repeated(Again.CHANGED, recorded)
     decision = decider.again(document, record.ts, record.model_revision)
     if decision.policy_revision != record.policy_revision:
         return Repeated(Again.OTHER_POLICY, decision)
-    opening = vault.opening(record.pseudonym)
-    commitment = hmac.digest(opening, decision_message(decision), "sha256").hex()
-    same = hmac.compare_digest(commitment, record.input_digest)
+    same = decision_message(decision) == decision_message(recorded)
     return Repeated(Again.SAME if same else Again.DIFFERENT, decision)
+
+
+def _recorded(record: DecisionRecord, document: Mapping[str, Any]) -> Decision | None:
+    """Return the decision that a record says was made; None where it says nothing that could be one."""
+    answer = {
+        "verdict": record.verdict, "reasons": [{"code": code, "text": text} for code, text in record.reasons],
+        "obligations": record.obligations, "ttl_s": record.ttl_s,
+    }  # fmt: skip
+    try:
+        return recorded_decision(document, record.ts, answer, record.policy_revision, record.model_revision)
+    except PolicyError:
+        return None
 
 
 def tally(outcomes: Mapping[Again, int]) -> str:

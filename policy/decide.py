@@ -17,7 +17,7 @@ from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
 from sensors.values import Entity, EntityKind
 
-__all__ = ["Decider", "canonical", "checked_answer", "decision_record"]
+__all__ = ["Decider", "canonical", "checked_answer", "decision_record", "recorded_decision"]
 
 RECORD_VERSION = 1
 MAX_REASONS = 64
@@ -45,25 +45,45 @@ class Decider:
 
         With the policy that decided then, the decision has the same bytes.
         """
-        try:
-            entity = Entity(EntityKind(document["subject"]["kind"]), document["subject"]["id"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DocumentError("the document names no subject") from error
-        return self._decided(ts, entity, dict(document), model_revision)
+        return self._decided(ts, document_entity(document), dict(document), model_revision)
 
     def _decided(self, ts: int, entity: Entity, document: dict[str, Any], model_revision: str) -> Decision:
-        digest = hashlib.sha256(canonical(document)).hexdigest()
+        digest = hashlib.sha256(canonical(document)).hexdigest()  # what has no canonical form is not asked
         answer = self._engine.evaluate(document)
-        body = {
-            "version": RECORD_VERSION,
-            "ts": str(ts),
-            "entity": {"kind": document["subject"]["kind"], "id": document["subject"]["id"]},
-            **checked_answer(answer),
-            "policy_revision": self._engine.revision,
-            "model_revision": model_revision,
-            "input_digest": digest,
-        }
-        return _decision(ts, entity, document, body)
+        return _bound(ts, entity, document, digest, answer, self._engine.revision, model_revision)
+
+
+def recorded_decision(
+    document: Mapping[str, Any], ts: int, answer: Mapping[str, Any], policy_revision: str, model_revision: str
+) -> Decision:
+    """Return a decision as it was recorded, without asking any policy; raise `AnswerError`, `DocumentError`."""
+    digest = hashlib.sha256(canonical(document)).hexdigest()
+    entity = document_entity(document)
+    return _bound(ts, entity, dict(document), digest, answer, policy_revision, model_revision)
+
+
+def _bound(
+    ts: int, entity: Entity, document: dict[str, Any], digest: str, answer: Mapping[str, Any], policy: str, model: str
+) -> Decision:
+    """Return an answer as a decision under its digests; `policy` and `model` are revisions."""
+    body = {
+        "version": RECORD_VERSION,
+        "ts": str(ts),
+        "entity": {"kind": document["subject"]["kind"], "id": document["subject"]["id"]},
+        **checked_answer(answer),
+        "policy_revision": policy,
+        "model_revision": model,
+        "input_digest": digest,
+    }
+    return _decision(ts, entity, document, body)
+
+
+def document_entity(document: Mapping[str, Any]) -> Entity:
+    """Return whom an input document is about; raise `DocumentError`."""
+    try:
+        return Entity(EntityKind(document["subject"]["kind"]), document["subject"]["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DocumentError("the document names no subject") from error
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:

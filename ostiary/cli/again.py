@@ -36,7 +36,7 @@ def show_again(settings: Settings, which: str, purpose: str, as_json: bool) -> i
         for record in _wanted(state.store, which):
             last = repeat(state.vault, decider, record, state.store.sealed(record.id))
             counts[last.outcome] += 1
-            if last.outcome is Again.DIFFERENT:
+            if last.outcome in (Again.DIFFERENT, Again.CHANGED):
                 differing.append(record.id)
     _show(which, counts, differing, last, as_json)
     return 1 if differing else 0
@@ -67,7 +67,7 @@ def _show(which: str, counts: Counter[Again], differing: list[str], last: Repeat
         return
     click.echo(f"made again: {tally(counts)}")
     for decision_id in differing[:SHOWN]:
-        click.echo(f"  {decision_id} came out otherwise", err=True)
+        click.echo(f"  {decision_id} is not what it was", err=True)
     if len(differing) > SHOWN:
         click.echo(f"  and {len(differing) - SHOWN} more", err=True)
     if decision:

@@ -1,8 +1,9 @@
 """What was recorded can be made again to the byte, until somebody in it is erased."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,22 +67,49 @@ def test_a_recorded_decision_is_made_again_to_the_byte(state: State, settings: S
     assert again.decision == decision
 
 
-def test_an_edit_of_the_record_is_noticed(state: State, settings: Settings, decider: Decider) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ts": NOW + 1}, {"verdict": "allow"}, {"verdict": "perhaps"}, {"reasons": ()}, {"obligations": {"x": 1}},
+        {"ttl_s": 1.0}, {"policy_revision": "older"}, {"model_revision": "other"}, {"input_digest": "0" * 64},
+    ],
+)  # fmt: skip
+def test_an_edit_of_the_record_is_noticed(
+    state: State, settings: Settings, decider: Decider, change: dict[str, Any]
+) -> None:
+    record = recorded(state, settings, decide(decider))
+    edited = dataclasses.replace(record, **change)
+    assert repeat(state.vault, decider, edited, state.store.sealed(record.id)).outcome is Again.CHANGED
+
+
+def test_an_edit_of_the_document_is_noticed(state: State, settings: Settings, decider: Decider) -> None:
     record = recorded(state, settings, decide(decider))
     sealed = state.store.sealed(record.id)
     edited = dataclasses.replace(record, document={**record.document, "action": "POST"})
-    assert repeat(state.vault, decider, edited, sealed).outcome is Again.DIFFERENT
-    later = dataclasses.replace(record, ts=record.ts + 1)
-    assert repeat(state.vault, decider, later, sealed).outcome is Again.DIFFERENT
-    moved = dataclasses.replace(record, id="f" * 32)
+    assert repeat(state.vault, decider, edited, sealed).outcome is Again.CHANGED
     with pytest.raises(StateError, match="damaged"):
-        repeat(state.vault, decider, moved, sealed)
+        repeat(state.vault, decider, dataclasses.replace(record, id="f" * 32), sealed)
 
 
-def test_another_policy_says_nothing_about_the_record(state: State, settings: Settings, decider: Decider) -> None:
+class Otherwise:
+    """An engine that answers everything alike, under a revision that it is given."""
+
+    name = "otherwise"
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+
+    def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"verdict": "allow", "reasons": [], "obligations": {}, "ttl_s": 1}
+
+
+def test_a_policy_that_answers_otherwise_is_told_from_an_edit_and_from_another_policy(
+    state: State, settings: Settings, decider: Decider
+) -> None:
     record = recorded(state, settings, decide(decider))
-    old = dataclasses.replace(record, policy_revision="older")
-    assert repeat(state.vault, decider, old, state.store.sealed(record.id)).outcome is Again.OTHER_POLICY
+    sealed = state.store.sealed(record.id)
+    assert repeat(state.vault, Decider(Otherwise(decider.revision)), record, sealed).outcome is Again.DIFFERENT
+    assert repeat(state.vault, Decider(Otherwise("newer")), record, sealed).outcome is Again.OTHER_POLICY
 
 
 @pytest.mark.parametrize("erased", [SOURCE, Entity(EntityKind.USER, PERSON)])
