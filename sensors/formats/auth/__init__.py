@@ -116,9 +116,11 @@ def _recognise(head: bytes, name: str) -> int:
     entries = []
     for line in lines:
         try:
-            entries.append(record(line, _ANY_NOW))
+            entry = record(line, _ANY_NOW)
         except (MalformedLineError, ValueError):
             continue
+        if not line[:1].isdigit() or entry.pid or _is_known(entry):  # many logs begin with an ISO time stamp
+            entries.append(entry)
     if not lines or 2 * len(entries) < len(lines):
         return 0
     known = sum(map(_is_known, entries))
