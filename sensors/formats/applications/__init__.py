@@ -10,11 +10,11 @@ Lines with a syslog header among them are read as the format `auth` reads them, 
 
 from functools import cache
 
-from sensors.formats.applications.objects import ObjectReader, has_keys_of_a_service
 from sensors.formats.auth import AuthParser
 from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.objects import ObjectReader, has_keys_of_a_service
 from sensors.logs.patterns import PatternSet
 from sensors.logs.recognise import head_lines
 from sensors.logs.rules import RuleSet

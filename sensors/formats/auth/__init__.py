@@ -3,9 +3,10 @@
 Guarantees: one AUTH row for each line that tells of an attempt and names its client (or a local user). `count` is the
 number of attempts that the line is the first to tell: 0 for a line that only repeats or sums up what earlier lines of
 the same process said, so that the sum of `count` is the number of attempts. A request of the method `none`, by which
-clients ask what is offered, counts 0 as well. `resp` is the host in the syslog header. Packets
-that firewalls tell of and the logs of HAProxy, nginx and Apache are read as well (`others`). Lines of other programs
-and messages without news are `ignored`; a line without a syslog header is malformed. Which messages mean what: `rules`.
+clients ask what is offered, counts 0 as well. `resp` is the host in the syslog header. Packets that firewalls tell of,
+the logs of HAProxy, nginx and Apache (`others`) and JSON objects of services that are known by their keys are read as
+well. Lines of other programs and messages without news are `ignored`; a line without a syslog header is malformed.
+Which messages mean what: `rules`.
 Not done: knowing that two processes (a mail server and its authentication worker) tell of one attempt.
 """
 
@@ -17,6 +18,7 @@ from sensors.formats.auth.rules import FAMILIES, PAM, PROGRAMS
 from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.objects import ObjectReader, has_keys_of_a_service
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
 from sensors.logs.rules import Rule, RuleSet
@@ -73,6 +75,7 @@ class AuthParser:
 
     def __init__(self) -> None:
         self._attempts = Attempts()
+        self._objects = ObjectReader()
         self._families: dict[bytes, _Family] = {}
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
@@ -84,13 +87,18 @@ class AuthParser:
         message, times = _unwrapped(entry.message)
         found = family.rules.find(message)
         if found is None:
-            read = reader(entry)
-            return read is not None and read(entry, seq, out)
+            return self._ask_others(entry, message, seq, out)
         rule, fields = found
         session = fields.get("session") or entry.pid
         service = family.name.encode() or entry.program
         self._attempts.tell(Teller(entry.ts, seq, service, session, entry.host), rule, fields, times, out)
         return True
+
+    def _ask_others(self, entry: Record, message: bytes, seq: int, out: BatchBuilder) -> bool:
+        if message[:1] == b"{" and has_keys_of_a_service(message):
+            return self._objects.read(message, seq, out)
+        read = reader(entry)
+        return read is not None and read(entry, seq, out)
 
     def _learn(self, program: bytes) -> _Family:
         if len(self._families) > 4096:
