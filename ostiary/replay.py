@@ -15,7 +15,7 @@ from pathlib import Path
 
 from compliance.keys import open_root_key
 from compliance.privacy.vault import Vault
-from ostiary.errors import NotRepeatableError, StateError
+from ostiary.errors import NotRepeatableError
 from ostiary.history import plain_document
 from ostiary.state import ROOT_KEY, STORE, VAULT
 from ostiary.store import PastDecision, Reader
@@ -104,12 +104,9 @@ class _Comparer:
 
     def _ready(self, item: PastDecision) -> Past:
         if self._vault is None:
-            try:
-                return Past(item.id, item.pseudonym, item.verdict, json.loads(item.document), plain=False)
-            except (ValueError, RecursionError) as error:
-                raise StateError(f"the record of decision {item.id} is damaged: {error}") from error
+            return Past(item.id, item.pseudonym, item.verdict, item.document, plain=False)
         document = plain_document(self._vault, item.id, item.pseudonym, item.document, item.sealed)
-        return Past(item.id, item.pseudonym, item.verdict, document, plain=True)
+        return Past(item.id, item.pseudonym, item.verdict, json.dumps(document), plain=True)
 
 
 _comparer: _Comparer | None = None

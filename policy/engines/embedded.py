@@ -42,12 +42,16 @@ class EmbeddedEngine:
 
     def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the value of `data.ostiary.decision`; raise `EvaluationError`."""
-        if threading.get_ident() != self._thread:
-            raise EvaluationError("an embedded engine belongs to the thread that made it")
         try:
             question = json.dumps(document, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise EvaluationError(f"the input is not JSON: {error}") from error
+        return self.evaluate_json(question)
+
+    def evaluate_json(self, question: str) -> Mapping[str, Any]:
+        """Return the same for a document that is JSON already; raise `EvaluationError`."""
+        if threading.get_ident() != self._thread:
+            raise EvaluationError("an embedded engine belongs to the thread that made it")
         try:
             text = guarded(lambda: self._run(question), EvaluationError)
         except EvaluationError:

@@ -1,5 +1,6 @@
 """What another policy would have said: counted right, whole or in parts, and within bounds."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,8 @@ VERDICTS = [verdict.value for verdict in Verdict]
 class Echo:
     """Answers what the document's action says, or fails."""
 
-    name, revision = "echo", "r"
-
-    def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    def evaluate_json(self, question: str) -> Mapping[str, Any]:
+        document = json.loads(question)
         if document["action"] == UNDECIDED:
             raise EvaluationError("it fails")
         reasons = [{"code": f"say.{document['action']}", "text": ""}]
@@ -31,7 +31,7 @@ def past(number: int, before: str, after: str, who: str = "192.0.2.7", plain: bo
         "resource": {"kind": "http", "name": f"/{number % 3}/"},
         "action": after,
     }
-    return Past(f"{number:032x}", f"ip-{who}", before, document, plain)
+    return Past(f"{number:032x}", f"ip-{who}", before, json.dumps(document), plain)
 
 
 def test_denied_and_allowed_anew_are_told_apart_from_other_changes() -> None:
@@ -84,7 +84,17 @@ def test_a_long_history_is_counted_and_kept_within_bounds() -> None:
 
 def test_an_answer_that_is_no_decision_is_a_failure() -> None:
     class Nonsense(Echo):
-        def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        def evaluate_json(self, question: str) -> Mapping[str, Any]:
             return {"verdict": "perhaps"}
 
     assert compare(Nonsense(), [past(1, "allow", "allow")]).failed == {"policy.answer": 1}
+
+
+def test_a_damaged_record_is_a_failure_and_ends_nothing() -> None:
+    from policy.bundles import load_bundle
+    from policy.engines.embedded import EmbeddedEngine
+
+    damaged = [Past("1", "ip-x", "allow", text, plain=True) for text in ("", "{", "[]", "[" * 100_000)]
+    found = compare(EmbeddedEngine(load_bundle()), damaged)
+    assert found.decisions == 4
+    assert found.newly_denied.decisions == 4
