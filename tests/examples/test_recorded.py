@@ -20,7 +20,7 @@ FILES: list[dict[str, Any]] = TRUTH["files"]
 CAPTURES = [row for row in FILES if row["data"] == "pcap"]
 LOGS = [row for row in FILES if row["data"] == "log"]
 NETWORKS = [ip_network(text) for text in ("10.20.0.0/16", "198.51.100.0/24", "203.0.113.0/24")]
-FORMATS = {"access": "access", "auth": "auth", "auth-files": "auth"}
+FORMATS = {"error": "error", "access": "access", "auth": "auth", "auth-files": "auth"}
 MOST_BYTES = 8_000_000
 
 
