@@ -1,7 +1,7 @@
 """TLS to an outside address that names nobody: a certificate signed by itself, no name asked for (T1573.002).
 
-Weak by itself, as appliances and peers do it, too; together with a program that was just fetched, or with even calls, it
-shows who is at work. The client is marked. Up to TLS 1.2, or from logs that give certificates.
+Weak by itself, as appliances and peers do it, too; together with a program that was just fetched, or with even calls,
+it shows who is at work. The client is marked. Up to TLS 1.2, or from logs that give certificates.
 """
 
 import ipaddress

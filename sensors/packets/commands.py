@@ -88,9 +88,9 @@ class Calls:
 def smb(calls: Calls, connection: object, message: bytes) -> list[Command]:
     """Return what an SMB request asks: a pipe or file that is opened, a remote call, a compressed message."""
     body = message[4:]
+    if len(body) < 32:
+        return []
     if body[:1] == b"\xfc":
-        if len(body) < 16:
-            return []
         original, _, _, offset = struct.unpack_from("<IHHI", body, 4)
         return [Command("smb", "", "compressed", offset, original)]
     if body[:1] == b"\xfe" and body[12] == 5:
@@ -128,6 +128,8 @@ def _opened_before(body: bytes) -> list[Command]:
 
 def modbus(message: bytes) -> list[Command]:
     """Return the function that a request calls for, as `code`; `object` is the unit, `size` the length."""
+    if len(message) < 8:
+        return []
     length, unit, function = struct.unpack_from("!HBB", message, 4)
     if not 2 <= length <= 254:
         return []

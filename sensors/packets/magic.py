@@ -35,12 +35,17 @@ _LINES = (
     (b"@echo off", "batch"),
     (b"on error resume next", "vbscript"),
 )
+_INITIALS = frozenset(begin[:1] for begin, _ in (*_FIRST, *_LINES)) | frozenset(
+    (b"P", b"O", b"", b" ", b"\t", b"\r", b"\n")
+)
 
 
 def magic_of(head: bytes) -> str:
     """Return the name of a form; `head` are a file's first bytes, 64 and more where it has them."""
     if head[:2] == b"MZ":
         return "pe" if len(head) < 64 or _is_pe(head) else ""
+    if head[:1] not in _INITIALS:
+        return ""
     for begin, name in _FIRST:
         if head.startswith(begin):
             return _zip(head) if name == "zip" else name

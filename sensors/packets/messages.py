@@ -18,9 +18,11 @@ from sensors.packets import commands, http, responses, tls
 from sensors.packets.columns import (
     BELOW,
     HINT_BINARY,
+    HINT_BODY,
     HINT_COMMAND,
     HINT_FIRST,
     HINT_RESPONSE,
+    HINT_TEXT,
     Bytes,
     Numbers,
 )
@@ -130,7 +132,7 @@ class Messages:
     def _message(self, told: Told, payload: bytes, at: int, number: int, hint: int, key: Key) -> None:
         """Read one TCP payload that begins no request; `key` has its sender first."""
         if hint & HINT_RESPONSE:
-            self._answer(told, payload, at, number, _turned(key))
+            self._answer(told, payload, at, number, hint, _turned(key))
         elif hint & HINT_COMMAND:
             self._command(told, payload, at, number, key)
         elif hint & HINT_BINARY:
@@ -141,7 +143,7 @@ class Messages:
         else:
             body = self._bodies.get(_turned(key))
             if body is not None:
-                self._content(told, payload, at, number, _turned(key), body, first=bool(hint & HINT_FIRST))
+                self._content(told, payload, at, number, hint, _turned(key), body)
 
     def _ask(self, told: Told, payload: bytes, at: int, number: int, key: Key) -> None:
         asked = _Asked((at // _SECOND + 1 + PATIENCE_S) * _SECOND, number, key, http.parse(payload[: http.MAX_HEAD]))
@@ -150,7 +152,7 @@ class Messages:
         if len(self._order) > MAX_WAITING:
             self._give_up(told, at, self._order.popleft())
 
-    def _answer(self, told: Told, payload: bytes, at: int, number: int, key: Key) -> None:
+    def _answer(self, told: Told, payload: bytes, at: int, number: int, hint: int, key: Key) -> None:
         response = responses.parse(payload)
         if response is None or response.status < 200:
             return
@@ -165,22 +167,23 @@ class Messages:
             _request_row(told, at, number, asked, response)
         self._bodies[key] = body = _Body(host, path, response)
         if response.body:
-            self._content(told, response.body, at, number, key, body, first=True)
+            self._content(told, response.body, at, number, hint, key, body)
 
     @staticmethod
-    def _content(told: Told, payload: bytes, at: int, number: int, key: Key, body: _Body, *, first: bool) -> None:
+    def _content(told: Told, payload: bytes, at: int, number: int, hint: int, key: Key, body: _Body) -> None:
         """Look at a piece of what a response carries."""
         magic = ""
-        if first:
+        if hint & (HINT_FIRST | HINT_RESPONSE):
             payload = responses.beginning(body.response, payload)
             magic = magic_of(payload)
             if magic in PICTURES:
                 magic = ""
         new = frozenset[str]()
-        lower = payload.lower()
-        if any(word in lower for word in _WORDS):
-            new = marks_in(payload) - body.marks
-            body.marks |= new
+        if hint & (HINT_TEXT | HINT_BODY):
+            lower = payload.lower()
+            if any(word in lower for word in _WORDS):
+                new = marks_in(payload) - body.marks
+                body.marks |= new
         if magic or new:
             _file(told, at, number, key, body, magic)
 

@@ -9,6 +9,9 @@ MAX_UNPACKED: Final = 4096
 _KEPT: Final = frozenset((b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"))
 
 
+_INITIALS: Final = frozenset((b"C", b"c", b"T", b"t"))
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """The head of a response. `body` is what of it came in the same segment, None where the head didn't end there."""
@@ -29,6 +32,8 @@ def parse(head: bytes) -> Response | None:
     top, blank, body = head.partition(b"\r\n\r\n")
     fields: dict[bytes, bytes] = {}
     for line in top.split(b"\r\n", MAX_FIELDS)[1:MAX_FIELDS]:
+        if line[:1] not in _INITIALS:
+            continue
         name, _, value = line.partition(b":")
         name = name.lower()
         if name in _KEPT:

@@ -30,6 +30,9 @@ class Outcome:
     flows: np.ndarray[Any, Any]
     dns: list[dict[str, Any]]
     http: list[dict[str, Any]]
+    tls: list[dict[str, Any]]
+    files: list[dict[str, Any]]
+    commands: list[dict[str, Any]]
 
     @property
     def told(self) -> list[tuple[str, str, str, int, int]]:
@@ -132,6 +135,7 @@ def read(tmp_path: Path) -> Callable[..., Outcome]:
             promised = batch.watermark
         flows = [batch.tables[Kind.FLOW] for batch in batches if Kind.FLOW in batch.tables]
         joined = np.concatenate(flows) if flows else np.zeros(0, DTYPES[Kind.FLOW])
-        return Outcome(counters, joined, _resolved(batches, Kind.DNS), _resolved(batches, Kind.HTTP))
+        told = [_resolved(batches, kind) for kind in (Kind.DNS, Kind.HTTP, Kind.TLS, Kind.FILE, Kind.COMMAND)]
+        return Outcome(counters, joined, *told)
 
     return outcome
