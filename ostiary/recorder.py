@@ -180,7 +180,8 @@ class Recorder:
         record, sealed = self._record(outcome.decision)
         record = replace(
             record, reason=evidence.reason, text=self.words(evidence.text), technique=evidence.technique,
-            source=evidence.source, seq=evidence.seq,
+            source=evidence.source, seq=evidence.seq, innocent=evidence.innocent,
+            facts=tuple((fact.name, fact.value, fact.usual_high) for fact in evidence.contributions),
         )  # fmt: skip
         return record, sealed
 

@@ -58,6 +58,12 @@ def _look_up(settings: Settings, text: str) -> tuple[EntityRecord, Sequence[Deci
     raise not_found(text)
 
 
+def _strongest(reasons: Sequence[str], decisions: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+    """Return the newest evidence of each reason, in the order of the reasons."""
+    newest = {item.reason: item for item in reversed(decisions)}
+    return [newest[reason] for reason in reasons if reason in newest]
+
+
 def _pseudonyms_in(texts: Sequence[str]) -> set[str]:
     return {match for text in texts for match in PSEUDONYM.findall(text)}
 
@@ -80,6 +86,12 @@ def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict
         share = record.contributions.get(reason, 0.0)
         shares.add_row(f"{share:.2f}", bar(share), reason, spoken(text, names))
     out.print(shares)
+    out.print()
+    grounds = table("reason", "rests on", "it would be innocent as", title="What the reasons rest on")
+    for item in _strongest(record.reasons, decisions):
+        facts = ", ".join(f"{name} {value:g} (usually at most {usual:g})" for name, value, usual in item.facts)
+        grounds.add_row(item.reason, facts, item.innocent)
+    out.print(grounds)
     out.print()
     evidence = table("at (UTC)", "decided", "technique", "where", "evidence", title="Evidence, newest first")
     for item in decisions[:EVIDENCE_SHOWN]:

@@ -83,6 +83,10 @@ class DecisionRecord:
     source: str = ""
     seq: int = 0
     """Packet or line number in `source`."""
+    innocent: str = ""
+    """The case that would have made the evidence innocent."""
+    facts: tuple[tuple[str, float, float], ...] = ()
+    """(name, value, the most that is usual) of what the evidence rests on."""
 
 
 @dataclass(frozen=True, slots=True)

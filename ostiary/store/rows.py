@@ -16,7 +16,7 @@ ENTITY_COLUMNS = (
 )
 DECISION_COLUMNS = (
     "id, run_id, ts, pseudonym, verdict, reasons, obligations, ttl_s, policy_revision, model_revision, input_digest,"
-    " document, reason, text, technique, source, seq"
+    " document, reason, text, technique, source, seq, innocent, facts"
 )
 SEALED = "sealed"
 """The column of a decision that only the vault can read; it belongs to no record."""
@@ -60,7 +60,8 @@ def decision_row(decision: DecisionRecord) -> tuple[Any, ...]:
         decision.id, decision.run_id, decision.ts, plain(decision.pseudonym), decision.verdict,
         to_json(decision.reasons), to_json(decision.obligations), decision.ttl_s, decision.policy_revision,
         decision.model_revision, decision.input_digest, to_json(decision.document), decision.reason,
-        plain(decision.text), decision.technique, plain(decision.source), decision.seq,
+        plain(decision.text), decision.technique, plain(decision.source), decision.seq, plain(decision.innocent),
+        to_json(decision.facts),
     )  # fmt: skip
 
 
@@ -87,7 +88,8 @@ def entity_of(row: Sequence[Any]) -> EntityRecord:
 def decision_of(row: Sequence[Any]) -> DecisionRecord:
     """Return the decision in a row of `DECISION_COLUMNS`."""
     reasons = tuple((code, text) for code, text in json.loads(row[5]))
-    values = (*row[:5], reasons, json.loads(row[6]), *row[7:11], json.loads(row[11]), *row[12:17])
+    facts = tuple((name, value, usual) for name, value, usual in json.loads(row[18]))
+    values = (*row[:5], reasons, json.loads(row[6]), *row[7:11], json.loads(row[11]), *row[12:18], facts)
     return DecisionRecord(*values)
 
 
