@@ -1,20 +1,23 @@
 """Measure one decision: the embedded engine beside opa-python-client against a real OPA on this machine.
 
-    python -m bench.policy [--decisions 3000] [--rounds 5] [--opa .tools/bin/opa]
+    python -m bench.policy [--bundle routes] [--decisions 3000] [--rounds 5] [--opa .tools/bin/opa]
 
-Both evaluate the shipped bundle on the same questions, in turns of one round each, in random order; input encoding and
-result decoding are included. `decide` is the whole way from a request to a decision with its digests, `gate` from
-nginx's headers to the answer (evaluated each time, and reused). Read the ratio: absolute figures move with the load.
-(With -m, since as a script it would hide the package of its own name.)
+Both evaluate the shipped bundle, or one of 200 routes and 1,000 networks (`bench/routes`), on the same questions, in
+turns of one round each, in random order; input encoding and result decoding are included. `decide` is the whole way
+from a request to a decision with its digests, `gate` from nginx's headers to the answer (evaluated each time, and
+reused). Read the ratio: absolute figures move with the load. (With -m, since as a script it would hide the package of
+its own name.)
 """
 
 import argparse
+import json
 import os
 import platform
 import random
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -52,12 +55,48 @@ def questions(count: int) -> list[Question]:
     return made
 
 
+def routes(folder: Path) -> list[Question]:
+    """Write the bundle of 40 hosts with 5 routes each and 1,000 networks; return questions that fit it."""
+    chance = random.Random(2)
+    hosts = {
+        f"host{host}": {
+            f"path{path}": {
+                "sensitivity": chance.choice(["public", "normal", "sensitive"]),
+                "methods": ["GET", "POST"], "groups": chance.choice([[], ["staff"], ["staff", "admins"]]),
+                "hours": chance.random() < 0.2,
+            }
+            for path in range(5)
+        }
+        for host in range(40)
+    }  # fmt: skip
+    networks: dict[str, list[dict[str, str]]] = {}
+    for number in range(1_000):
+        block = f"10.{number % 100}"
+        networks.setdefault(block, []).append({"cidr": f"{block}.{number // 100 * 20}.0/24", "why": "listed"})
+    settings = {
+        "opens": "07:00", "closes": "19:00", "members": {f"user{n}": ["staff"] for n in range(500)},
+        "texts": {"risk.high": "The risk is high."}, "obligations": {"step_up": {"step_up": "second_factor"}},
+    }  # fmt: skip
+    shutil.copy(Path(__file__).parent / "routes" / "policy.rego", folder)
+    data = {"ostiary": {"hosts": hosts, "networks": networks, "settings": settings}}
+    (folder / "data.json").write_text(json.dumps(data))
+    asked: list[Question] = []
+    for number in range(3_000):
+        entity = Entity(EntityKind.IP, f"10.{chance.randrange(120)}.{chance.randrange(256)}.{chance.randrange(256)}")
+        subject = Subject(entity, f"user{chance.randrange(700)}", chance.choice(["none", "token", "mtls"]), True)
+        resource = Resource("http", f"/host{chance.randrange(42)}/path{chance.randrange(5)}", "normal")
+        risk = round(chance.random() ** 3, 4)
+        known = Assessment(NOW, entity, risk, Level.LOW, 0.7, 3.0, 600.0, ("scan.vertical",), (), {}, "m")
+        asked.append((AccessRequest(NOW + number, subject, resource, "GET", {"gateway": "nginx"}), known))
+    return asked
+
+
 @contextmanager
-def real_opa(binary: str) -> Iterator[str]:
-    """Run an OPA that serves the shipped bundle on loopback."""
+def real_opa(binary: str, folder: Path) -> Iterator[str]:
+    """Run an OPA that serves a bundle on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [binary, "run", "--server", "--disable-telemetry", "-l", "error", "-a", address, "-b", str(SHIPPED)]
+    command = [binary, "run", "--server", "--disable-telemetry", "-l", "error", "-a", address, "-b", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -116,16 +155,25 @@ def machine() -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", choices=["shipped", "routes"], default="shipped")
     parser.add_argument("--decisions", type=int, default=3000, help="per round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--opa", default=shutil.which("opa") or ".tools/bin/opa")
     options = parser.parse_args()
-    asked = questions(options.decisions)
+    with tempfile.TemporaryDirectory() as name:
+        folder = SHIPPED if options.bundle == "shipped" else Path(name)
+        asked = questions(options.decisions) if options.bundle == "shipped" else routes(folder)[: options.decisions]
+        compare(folder, asked, options)
+
+
+def compare(folder: Path, asked: list[Question], options: argparse.Namespace) -> None:
+    """Measure all ways to decide, in turns, and print them."""
     documents = [request_document(*question) for question in asked]
-    bundle = load_bundle()
+    bundle = load_bundle(folder)
     embedded, decider = EmbeddedEngine(bundle), Decider(EmbeddedEngine(bundle))
-    with real_opa(options.opa) as url:
+    with real_opa(options.opa, folder) as url:
         opa = OpaEngine(url, bundle, timeout_s=10)
+        differ = sum(opa.evaluate(document) != embedded.evaluate(document) for document in documents)
         ways: dict[str, Callable[[int], Any]] = {
             "opa-python-client, real OPA": lambda n: opa.evaluate(documents[n]),
             "embedded": lambda n: embedded.evaluate(documents[n]),
@@ -136,9 +184,10 @@ def main() -> None:
         taken: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.rounds):
             for name in random.sample(sorted(ways), len(ways)):
-                taken[name] += measure(ways[name], options.decisions)
+                taken[name] += measure(ways[name], len(asked))
         opa.close()
-    print(f"{machine()}; {options.rounds} rounds of {options.decisions}, interleaved; microseconds a decision")
+    print(f"{machine()}; {options.rounds} rounds of {len(asked)}, interleaved; microseconds a decision")
+    print(f"{options.bundle}: the two engines differ on {differ} of {len(asked)} questions")
     print(f"{'':36} {'p50':>9} {'p99':>9} {'per s':>10} {'rate':>10}")
     first, *rest = ways
     rival = len(taken[first]) / sum(taken[first]) * 1e6

@@ -15,6 +15,7 @@ from policy.bundles import Bundle
 from policy.conflicts import conflicts
 from policy.guards import unguarded
 from policy.inputs import outside
+from policy.loops import read_late
 from policy.rules import Module, Rules, is_constant
 from policy.syntax import Node, constant_part, line_of, nodes, path_of, references
 
@@ -50,6 +51,7 @@ def lint(
             found.append(Finding(module.name, line_of(node), code, text))
         for node, text in outside(module, schema):
             found.append(Finding(module.name, line_of(node), "input", text))
+        found += [Finding(module.name, line_of(node), "loop", text) for node, text in read_late(module)]
         doubtful = Arithmetic(rules, bundle.data).doubtful(module)
         found += [Finding(module.name, line_of(node), "arithmetic", _DOUBTFUL) for node in doubtful]
     for module, node, text in conflicts(rules):

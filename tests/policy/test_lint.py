@@ -50,6 +50,8 @@ def test_good_bundles_pass(vectors: Path, name: str) -> None:
         ("arithmetic", "p := 0.1 + 0.2"),
         ("arithmetic", "p := sum([input.risk.risk])"),
         ("arithmetic", "p := 7 / 2 + 1"),
+        ("loop", 'p := {"a": [data.x | some y in input.risk.reasons], "b": data.x}'),
+        ("loop", 'p if {\n\tevery x in data.xs {\n\t\tx != input.action\n\t}\n\tinput.action != "y"\n}'),
         ("default", "default f(_) := 1\n\nf(x) := x if x > 1"),
         ("default", "default p := [x | some x in data.xs]"),
         ("head", "a.b.c := 1"),
@@ -86,7 +88,8 @@ def test_what_engines_differ_on_is_refused(code: str, rego: str) -> None:
         "p := round(input.risk.risk) + data.whole.a",
         "p if input.risk.risk > data.broken",
         'p := input.environment.facts["anything"]',
-        'p := {1, 2} - {1}',
+        "p := {1, 2} - {1}",
+        'p := {"b": data.x, "a": [data.x | some y in input.risk.reasons]}',
     ],
 )  # fmt: skip
 def test_what_is_plain_passes(rego: str) -> None:
