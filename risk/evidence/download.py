@@ -23,7 +23,7 @@ BY_ADDRESS = Reason(
 PROGRAM = Reason(
     "download.program", "T1105", Weight(0.35), 3600, 1e-2, "a vendor that still publishes over plain HTTP", 0.6
 )
-SCRIPT = Reason("download.script", "T1059", Weight(0.15), 3600, 1e-2, "an installer fetched by an administrator", 0.5)
+SCRIPT = Reason("download.script", "T1059", Weight(0.3), 3600, 1e-2, "an installer fetched by an administrator", 0.5)
 ATTACK_PAGE = Reason(
     "download.attack_page", "T1189", Weight(0.8, 0.06, 0.92), 7200, 1e-6, "a page about attacks, or a test"
 )

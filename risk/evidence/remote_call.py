@@ -38,7 +38,8 @@ OBJECT = _Act(
 )
 REPLICATED = _Act(
     Reason(
-        "remote_call.replicated", "T1003.006", Weight(0.82), 7200, 1e-5, "another domain controller, or a sync service"
+        "remote_call.replicated", "T1003.006", Weight(0.5, 0.32, 0.82), 7200, 1e-4,
+        "another domain controller, or a sync service",
     ),
     "asked for the secrets of the domain from",
 )  # fmt: skip
@@ -47,9 +48,22 @@ BACKUP_KEY = _Act(
     "had protected keys opened through the named pipe of",
 )  # fmt: skip
 COERCED = _Act(
-    Reason("remote_call.coerced", "T1187", Weight(0.7), 3600, 1e-4, "a client of encrypted files over the network"),
-    "asked for an encrypted file to be opened by",
+    Reason("remote_call.coerced", "T1187", Weight(0.7), 3600, 1e-4, "a client of encrypted or replicated folders"),
+    "asked for a file elsewhere to be opened by",
 )  # fmt: skip
+
+SECRETS = _Act(
+    Reason("remote_call.secrets", "T1003.002", Weight(0.75), 7200, 1e-5, "a backup of the registry over the network"),
+    "saved a part of the registry, or took a secret, of",
+)
+DRIVER = _Act(
+    Reason("remote_call.driver", "T1547.012", Weight(0.72), 3600, 1e-4, "an administrator who sets up a printer"),
+    "installed a printer's driver on",
+)
+CLEARED = _Act(
+    Reason("remote_call.cleared", "T1070.001", Weight(0.74), 7200, 1e-5, "an administrator who tidies up"),
+    "cleared an event log of",
+)
 
 ACTS = {
     **{("svcctl", code): SERVICE for code in (12, 24, 44, 45, 60)},
@@ -57,9 +71,15 @@ ACTS = {
     **{("taskscheduler", code): TASK for code in (1,)},
     ("atsvc", 0): TASK,
     **{("wbemservices", code): WMI for code in (24, 25)},
-    ("drsuapi", 3): REPLICATED,
     ("backupkey", 0): BACKUP_KEY,
-    ("efsrpc", 0): COERCED,
+    **{("efsrpc", code): COERCED for code in (0, 4, 5, 6, 7, 8, 9, 12)},
+    **{("netdfs", code): COERCED for code in (12, 13)},
+    **{("fsrvp", code): COERCED for code in (8, 9)},
+    ("winreg", 20): SECRETS,
+    ("lsarpc", 43): SECRETS,
+    ("spoolss", 89): DRIVER,
+    ("eventlog", 0): CLEARED,
+    ("eventlog6", 6): CLEARED,
 }
 QUESTIONS = {"samr": (5, 6, 7, 8, 16, 17, 18, 19, 20, 34, 36, 39, 47), "lsarpc": (14, 15, 57, 58)}
 """What is asked at every login, too."""
@@ -67,8 +87,8 @@ LISTINGS = {"samr": (11, 13, 15, 25, 33, 40, 48, 51), "lsarpc": ()}
 """What gives whole lists of accounts or of the members of a group."""
 SHARES = {"srvsvc": (8, 12, 15, 36), "wkssvc": (2,)}
 REPLICA = (0, 12, 3)
-"""Operations of drsuapi, in their order, by which a conversation whose beginning wasn't seen still shows: bind, crack
-names, get changes."""
+"""Operations of drsuapi in their order: bind, crack names, get changes. Domain controllers that replicate crack no
+names; a conversation whose beginning wasn't seen shows by the three together."""
 
 NULL_LOGIN = Reason(
     "remote_call.null_login", "T1210", Weight(0.7, 0.12, 0.95), 7200, 1e-6, "a broken clone of a machine"
@@ -134,7 +154,8 @@ class Calls:
             call = _Call(row, view, texts[orig], texts[resp], port, texts[interface], texts[name], code, size)
             pair = self._pairs[call.orig, call.resp]
             yield from _acted(call)
-            yield from _unseen(call, pair)
+            yield from _objects(call, pair)
+            yield from _replicated(call, pair)
             yield from _null_logins(call, pair)
             yield from _accounts(call, pair)
             yield from _lists(call, self._callers[call.orig])
@@ -172,8 +193,8 @@ def _acted(call: _Call) -> Iterator[Mark]:
         yield call.mark(act.reason, act.what, [Fact(act.reason.code.replace(".", "_"), 1, 0.05)])
 
 
-def _unseen(call: _Call, pair: _Pair) -> Iterator[Mark]:
-    """Yield what conversations show whose beginning wasn't seen, and calls of methods of objects that were made."""
+def _objects(call: _Call, pair: _Pair) -> Iterator[Mark]:
+    """Yield calls of methods of an object that was made before, also where their beginning wasn't seen."""
     if call.port == ENDPOINT_PORT and call.size >= ACTIVATION_BYTES:
         pair.activated = call.ts
     elif call.interface in ("", "idispatch") and call.port != ENDPOINT_PORT:
@@ -182,12 +203,21 @@ def _unseen(call: _Call, pair: _Pair) -> Iterator[Mark]:
             invoked = pair.invoked.add(call.ts)
             if OBJECT.reason.due(pair.told, invoked, call.ts):
                 yield call.mark(OBJECT.reason, OBJECT.what, [Fact("objects_invoked_600", invoked, 0.05)])
-        if call.interface == "" and call.code in REPLICA:
-            step = REPLICA.index(call.code)
-            pair.replica = step + 1 if pair.replica == step else pair.replica
-            if pair.replica == len(REPLICA) and REPLICATED.reason.due(pair.told, 1.0, call.ts):
-                pair.replica = 0
-                yield call.mark(REPLICATED.reason, REPLICATED.what, [Fact("replicated", 1, 0.05)])
+
+
+def _replicated(call: _Call, pair: _Pair) -> Iterator[Mark]:
+    """Yield that secrets of the domain were asked for: by a conversation that cracked a name first, or by any."""
+    if call.interface not in ("drsuapi", "") or call.port == ENDPOINT_PORT or call.code not in REPLICA:
+        return
+    step = REPLICA.index(call.code)
+    if pair.replica == step:
+        pair.replica = step + 1
+    if call.code != REPLICA[-1] or (call.interface == "" and pair.replica < len(REPLICA)):
+        return
+    strength = 2.0 if pair.replica == len(REPLICA) else 1.0
+    pair.replica = 0
+    if REPLICATED.reason.due(pair.told, strength, call.ts):
+        yield call.mark(REPLICATED.reason, REPLICATED.what, [Fact("replicated", strength, 0.05)], strength)
 
 
 def _null_logins(call: _Call, pair: _Pair) -> Iterator[Mark]:

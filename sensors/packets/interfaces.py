@@ -1,7 +1,8 @@
 """Names of DCE/RPC interfaces that matter to defenders, by UUID.
 
 Sources: Microsoft Open Specifications MS-SCMR, MS-TSCH, MS-RRP, MS-SAMR, MS-LSAD, MS-DRSR, MS-NRPC, MS-RPCE,
-MS-SRVS, MS-WKST, MS-DCOM, MS-WMI, MS-BKRP, MS-EFSR, MS-RPRN, MS-EVEN.
+MS-SRVS, MS-WKST, MS-DCOM, MS-WMI, MS-BKRP, MS-EFSR, MS-RPRN, MS-EVEN, MS-EVEN6,
+MS-DFSNM, MS-FSRVP.
 """
 
 from collections.abc import Mapping
@@ -36,5 +37,7 @@ INTERFACES: Final[Mapping[str, str]] = {
     "df1941c5-fe89-4e79-bf10-463657acf44d": "efsrpc",
     "12345678-1234-abcd-ef00-0123456789ab": "spoolss",
     "82273fdc-e32a-18c3-3f78-827929dc23ea": "eventlog",
-    "f6beaff7-1e19-4fbb-9f8f-b89e2018337c": "eventlog",
+    "f6beaff7-1e19-4fbb-9f8f-b89e2018337c": "eventlog6",
+    "4fc742e0-4a10-11cf-8273-00aa004ae673": "netdfs",
+    "a8e0653c-2744-4389-a61d-7373df8b2292": "fsrvp",
 }

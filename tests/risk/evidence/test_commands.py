@@ -26,8 +26,9 @@ def _call(interface: str, code: int, at: float = 0, **fields: Any) -> dict[str, 
     ("interface", "code", "reason"),
     [
         ("svcctl", 12, "remote_call.service"), ("wbemservices", 24, "remote_call.wmi"),
-        ("taskscheduler", 1, "remote_call.task"), ("drsuapi", 3, "remote_call.replicated"),
-        ("backupkey", 0, "remote_call.backup_key"),
+        ("taskscheduler", 1, "remote_call.task"), ("winreg", 20, "remote_call.secrets"),
+        ("backupkey", 0, "remote_call.backup_key"), ("eventlog6", 6, "remote_call.cleared"),
+        ("efsrpc", 4, "remote_call.coerced"),
     ],
 )  # fmt: skip
 def test_one_call_that_acts_is_enough(world: Any, interface: str, code: int, reason: str) -> None:
@@ -43,6 +44,14 @@ def test_one_call_that_acts_is_enough(world: Any, interface: str, code: int, rea
 def test_looking_is_not_acting(world: Any, interface: str, code: int) -> None:
     world.read(Kind.COMMAND, [_call(interface, code), _call(interface, code, 1)])
     assert world.findings == []
+
+
+def test_a_replication_that_cracks_a_name_first_and_one_between_controllers(make_world: Any) -> None:
+    taken, between = make_world(), make_world()
+    taken.read(Kind.COMMAND, [_call("drsuapi", code, at) for at, code in enumerate((0, 16, 12, 0, 3))])
+    between.read(Kind.COMMAND, [_call("drsuapi", code, at) for at, code in enumerate((0, 3, 3, 3))])
+    assert taken.worst(A) >= 0.8
+    assert between.worst(A) < 0.7
 
 
 def test_a_replication_whose_beginning_was_not_seen(world: Any) -> None:
