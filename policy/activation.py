@@ -147,16 +147,25 @@ class Activations:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            self._hand_over(temporary)
             temporary.replace(self._directory / name)
             _sync(self._directory)
         except OSError as error:
             raise ActivationError(f"{self._directory / name} cannot be written: {error.strerror}") from error
+
+    def _hand_over(self, path: Path) -> None:
+        """Give what root made to the owner of the state directory: the service, which must read it."""
+        if os.geteuid() == 0:
+            owner = self._directory.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self._directory / "lock").open("wb")
+            self._hand_over(self._directory)
+            self._hand_over(self._directory / "lock")
         except OSError as error:
             raise ActivationError(f"{self._directory} cannot be written: {error.strerror}") from error
         with lock:

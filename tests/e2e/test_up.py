@@ -150,6 +150,28 @@ def test_a_service_from_start_to_end(running: Running, ostiary: Callable[..., An
     }
 
 
+@pytest.mark.slow
+def test_an_activated_bundle_decides_after_a_reload(
+    running: Running, ostiary: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert running.ask(FRIEND) == (200, "allow")
+    (tmp_path / "rego").mkdir()
+    (tmp_path / "rego" / "policy.rego").write_text(
+        'package ostiary\n\ndecision := {"verdict": "deny", "reasons": [], "obligations": {}, "ttl_s": 0}\n'
+    )
+    state = running.folder / "state"
+    ostiary("policy", "activate", str(tmp_path / "rego"), "--no-opa", state=state)
+    assert running.ask(FRIEND) == (200, "allow")  # nobody told the service yet
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: running.ask(FRIEND) == (200, "deny"), "the new bundle's verdict, observed")
+    (bundle,) = (state / "policy").glob("*.tar.gz")
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole[:-9])
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: "the old settings stay in force" in running.log(), "a damaged bundle refused")
+    assert running.ask(FRIEND) == (200, "deny")
+
+
 def test_a_service_that_cannot_start_says_why(tmp_path: Path, ostiary: Callable[..., Any]) -> None:
     (tmp_path / "ostiary.toml").write_text(f'[sensors]\nlogs = ["{tmp_path}/none.log"]\n')
     assert "none.log" in ostiary("up", code=3).stderr

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 from dataclasses import replace
@@ -202,3 +203,15 @@ def test_a_full_disk_changes_nothing(activations: Activations, monkeypatch: pyte
         activations.activate(made(2, "b"), good)
     monkeypatch.undo()
     assert revision(activations) == before
+
+
+@pytest.mark.root
+def test_what_root_activates_the_service_can_read(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", 1234, 1235)
+    Activations(tmp_path / "state" / "policy").activate(made(1), good)
+    made_by_root = [tmp_path / "state" / "policy", *(tmp_path / "state" / "policy").iterdir()]
+    assert len(made_by_root) == 4
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made_by_root} == {(1234, 1235)}
