@@ -37,7 +37,41 @@ def section(order: str, link: int, frame: bytes) -> bytes:
     )
 
 
+def tcp(to: int, payload: bytes, back: bool = False) -> bytes:
+    """Return a frame from 10.0.0.1 to the port `to` of 10.0.0.2, or back."""
+    ports, ends = ((to, 5000), b"\x0a\0\0\2\x0a\0\0\1") if back else ((5000, to), b"\x0a\0\0\1\x0a\0\0\2")
+    body = struct.pack("!HHIIBBHHH", *ports, 1, 1, 5 << 4, 24, 1024, 0, 0) + payload
+    return bytes(12) + b"\x08\x00" + struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 7, 0, 64, 6, 0) + ends + body
+
+
+CALL = b"\5\0\0\3\x10\0\0\0\x20\0\0\0\1\0\0\0\x08\0\0\0\0\0\x0c\0" + bytes(8)
+BIND = b"\5\0\x0b\3\x10\0\0\0\x48\0\0\0\1\0\0\0\xb8\x10\xb8\x10\0\0\0\0\1\0\0\0\0\0\1\0"
+BIND += bytes.fromhex("81bb7a364498f135ad3298f038001003") + bytes(24)
+SMB = b"\0\0\0\x70\xfeSMB\x40\0\0\0\0\0\0\0" + b"\x09\0" + bytes(50)
+PAGE = b"<object classid='clsid:00000000-0000-0000-0000-000000000000'></object><script>while (s.length < 999) s += s"
+MESSAGES = (
+    tcp(80, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+    tcp(80, b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 300\r\n\r\n<html>" + PAGE, back=True),
+    tcp(80, PAGE + b"x = unescape('%u9090%u9090')", back=True),
+    tcp(49670, BIND),
+    tcp(49670, CALL),
+    tcp(445, SMB + bytes(46) + CALL),
+    tcp(445, SMB.replace(b"\x09\0", b"\5\0") + bytes(44) + b"\x78\0\x0c\0" + bytes(8) + "svcctl".encode("utf-16-le")),
+    tcp(445, b"\0\0\0\x40\xffSMB\xa2" + bytes(30) + b"\\svcctl\0"),
+    tcp(445, b"\0\0\0\x40\xfcSMB" + b"\xff" * 60),
+    tcp(502, b"\0\1\0\0\0\6\1\5\0\0\xff\0"),
+    tcp(443, b"\x16\3\1\0\x40\1\0\0\x3c\3\3" + bytes(80)),
+    tcp(443, b"\x16\3\3\0\x40\2\0\0\x26\3\3" + bytes(80), back=True),
+    tcp(443, b"\x18\3\2\0\3\1\x40\0"),
+    tcp(25, b"EXPN \nX\r\n"),
+    tcp(143, b"a1 FETCH " + b"A" * 300),
+    tcp(53, b"\xff\xf6\0\1\x81\x80\0\1\0\1\0\0\0\0\1a\0\0\x18\0\1" + bytes(40), back=True),
+    tcp(4444, b"\0\0\1\0MZ" + bytes(90)),
+    bytes(12) + b"\x08\x06\0\1\x08\0\6\4\0\1" + bytes(6) + b"\x0a\0\0\1" + bytes(6) + b"\x0a\0\0\2",
+)
+
 CAPTURES = {
+    "messages.pcap": head() + b"".join(record(second, frame=frame) for second, frame in enumerate(MESSAGES)),
     "plain.pcap": head() + b"".join(record(i) for i in range(4)),
     "big-endian-nanosecond.pcap": head(">", 0xA1B23C4D) + b"".join(record(i, ">") for i in range(4)),
     "cut.pcap": (head() + b"".join(record(i) for i in range(4)))[:-11],
