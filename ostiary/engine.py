@@ -76,12 +76,16 @@ class Engine:
 def policy_bundle(settings: Settings) -> Bundle:
     """Return the bundle that decides: the one that was activated, else the configured one; raise `PolicyError`."""
     from policy.activation import Activations
+    from policy.download import is_address
+    from policy.errors import BundleError
     from policy.signing import read_public_keys, verify
 
     keys = read_public_keys(settings.policy.signers)
     bundle = Activations(settings.state_path() / POLICY, keys).bundle()
     if bundle is not None:
         return bundle
+    if is_address(settings.policy.bundle):
+        raise BundleError("policy.bundle is an address: fetch it with `ostiary policy activate ADDRESS`")
     bundle = load_bundle(settings.policy.bundle)
     if keys and settings.policy.bundle:
         verify(bundle.files, keys)

@@ -16,12 +16,13 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy.bundles import Bundle, make_bundle
-from policy.errors import ActivationError, BundleError, EpochError, JudgementError
+from policy.download import download
+from policy.errors import ActivationError, BundleError, EpochError, JudgementError, SignatureError
 from policy.signing import PublicKey, verify
 from policy.sources import pack, unpack
 
@@ -40,6 +41,9 @@ class Kept:
     """SHA-256 (hex) of the archive."""
     revision: str
     epoch: int | None
+    address: str = ""
+    """Where it was fetched from, and the ETag that it had there; "" for bundles from a disk."""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,20 @@ class Activations:
         if bundle.epoch < found.highest_epoch or (bundle.epoch == found.highest_epoch and bundle.revision not in known):
             raise EpochError(f"epoch {bundle.epoch} is not newer than {found.highest_epoch}, which was in force")
 
-    def activate(self, bundle: Bundle, judge: Callable[[Bundle], "Judgement"]) -> "Judgement":
+    def fetch(self, address: str) -> tuple[Bundle, str] | None:
+        """Fetch a bundle and its ETag; None where the one in force is it still; raise `BundleError`."""
+        if not self._keys:
+            raise SignatureError("bundles are fetched only where `policy.signers` says who may sign them")
+        found = self.in_force()
+        known = found.current.etag if found and found.current.address == address else ""
+        fetched = download(address, known)
+        if fetched.packed is None:
+            return None
+        return make_bundle(unpack(fetched.packed, address), Path(address)), fetched.etag
+
+    def activate(
+        self, bundle: Bundle, judge: Callable[[Bundle], "Judgement"], address: str = "", etag: str = ""
+    ) -> "Judgement":
         """Take a bundle into force if nothing speaks against it; raise the `BundleError` of what does."""
         with self._writing():
             self.check(bundle)
@@ -97,7 +114,7 @@ class Activations:
             if not judgement.ok:
                 raise JudgementError("\n".join(judgement.problems))
             found = self.in_force()
-            kept = self._keep(bundle)
+            kept = replace(self._keep(bundle), address=address, etag=etag)
             self._write(_after(found, kept))
         return judgement
 
@@ -181,7 +198,9 @@ def _after(found: InForce | None, kept: Kept) -> InForce:
     if found is None:
         return InForce(kept, None, kept.epoch)
     epochs = [epoch for epoch in (kept.epoch, found.highest_epoch) if epoch is not None]
-    return InForce(kept, found.previous if found.current == kept else found.current, max(epochs, default=None))
+    return InForce(
+        kept, found.previous if found.current.archive == kept.archive else found.current, max(epochs, default=None)
+    )
 
 
 def _sync(directory: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from policy.canonical import canonical
+from policy.download import download, is_address
 from policy.errors import BundleError, DocumentError
-from policy.sources import MANIFEST, SIGNATURES, read_files
+from policy.sources import MANIFEST, SIGNATURES, read_files, unpack
 
 SHIPPED = Path(__file__).parent / "rego"
 """Where the bundle that Ostiary ships lies."""
@@ -55,7 +56,9 @@ class Bundle:
 
 
 def load_bundle(location: str | Path = "") -> Bundle:
-    """Read the bundle at a path; "" means the one that Ostiary ships. Raises `BundleError`."""
+    """Read the bundle at a path or address; "" means the one that Ostiary ships. Raises `BundleError`."""
+    if is_address(str(location)):
+        return make_bundle(unpack(download(str(location)).packed or b"", str(location)), Path(str(location)))
     path = Path(location) if location else SHIPPED
     return make_bundle(read_files(path), path)
 

@@ -20,24 +20,37 @@ def command(
 ) -> int:
     """Judge BUNDLE and take it into force. Whatever speaks against it, the bundle in force stays; then exit code 1.
 
-    A running service takes it with SIGHUP, without losing a request.
+    BUNDLE may be an address (https:// or http://) where `policy.signers` is set; what did not change is not fetched
+    again. A running service takes it with SIGHUP, without losing a request.
 
     \b
     Examples:
       ostiary policy activate policy.tar.gz
       ostiary policy activate ./rego && systemctl reload ostiary
+      ostiary policy activate https://policies.example.org/ostiary.tar.gz
     """
     from ostiary.state import POLICY, make_directory
     from policy.activation import Activations
     from policy.bundles import load_bundle
+    from policy.download import is_address
     from policy.judge import judge_apart
     from policy.signing import read_public_keys
 
     settings = read_settings(config, state)
     directory = make_directory(settings.state_path()) / POLICY
     known = recorded(inputs)
-    judgement = Activations(directory, read_public_keys(settings.policy.signers)).activate(
-        load_bundle(bundle), lambda found: judge_apart(found, known, real_opa(no_opa), generate)
+    activations = Activations(directory, read_public_keys(settings.policy.signers))
+    fetched = activations.fetch(bundle) if is_address(bundle) else (load_bundle(bundle), "")
+    if fetched is None:
+        click.echo(
+            json.dumps({"ok": True, "unchanged": True}) if as_json else f"{bundle} is in force and has not changed"
+        )
+        return 0
+    judgement = activations.activate(
+        fetched[0],
+        lambda found: judge_apart(found, known, real_opa(no_opa), generate),
+        bundle if is_address(bundle) else "",
+        fetched[1],
     )
     if as_json:
         click.echo(json.dumps({"ok": True, **asdict(judgement)}))
