@@ -2,8 +2,8 @@
 
 Guarantees: at most the first `MAX_HEAD` bytes of a segment are looked at; a first line that the segment doesn't end is
 kept, cut; bytes that aren't printable ASCII are written as \\xNN. At most `MAX_A_SECOND` requests a second of event
-time are kept. Streams are not reassembled: headers in later segments are not seen, a request sent again counts again,
-the status stays unknown.
+time are kept. Streams are not reassembled: headers in later segments are not seen, a request sent again counts again.
+The status is the business of `messages`.
 """
 
 from dataclasses import dataclass
