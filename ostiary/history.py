@@ -46,8 +46,10 @@ class Repeated:
 
 
 def decision_message(decision: Decision) -> bytes:
-    """Return the bytes that a decision's commitment binds."""
-    return b"decision\0" + canonical(decision_record(decision))
+    """Return the bytes that a decision's commitment binds: its record, and its input by the digest in it."""
+    record = decision_record(decision)
+    del record["input"]
+    return b"decision\0" + canonical(record)
 
 
 def plain_document(vault: Vault, decision_id: str, pseudonym: str, shown: str, sealed: bytes) -> dict[str, Any]:

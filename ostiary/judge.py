@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ostiary.engine import Engine, Outcome, make_decider
+from ostiary.engine import Engine, Outcome, collect_rarely, make_decider
 from ostiary.settings import Settings
 from response.guards import NeverList
 from response.ports import AuditSink
@@ -79,6 +79,7 @@ def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = 
 
 
 def _judge_one(path: str, format_name: str, settings: Settings, never_list: NeverList, now_ns: int) -> Judged:
+    collect_rarely()
     engine = make_engine(settings, never_list, DeferredSink())
     (source,) = sources = open_inputs([path], format_name, settings, now_ns)
     outcomes = [outcome for decided in judge(engine, sources) for outcome in engine.act(decided)]

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostiary.engine import Engine, Outcome
+from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.judge import Judged, SourceReport, judge, judge_isolated, make_engine, open_inputs
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings, settings_digest
@@ -80,6 +80,7 @@ def run(
 ) -> Generator[Found, None, RunResult]:
     """Judge, record and yield outcomes a batch at a time; return the result. Raises the typed errors of every part."""
     started = time.monotonic()
+    collect_rarely()
     sources = [] if request.isolated else _open(request, settings)  # before anything is written
     with State.open(settings) as state:
         recorder = Recorder(state, settings)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
-from ostiary.engine import Engine, make_decider
+from ostiary.engine import Engine, collect_rarely, make_decider
 from ostiary.recorder import Recorder
 from ostiary.running import never_list, source_report
 from ostiary.settings import Settings, settings_digest
@@ -82,6 +82,7 @@ class EngineWorker(threading.Thread):
 
     def _serve(self, context: "Context") -> None:
         feeders = [threading.Thread(target=self._feed, args=item, daemon=True) for item in enumerate(self._sources)]
+        collect_rarely()
         context.begin()
         for feeder in feeders:
             feeder.start()

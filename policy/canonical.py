@@ -27,12 +27,24 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 
 def _is_plain(value: object) -> bool:
     """Tell whether both encoders write the same: they differ in the order of keys beyond ASCII and in some numbers."""
-    if isinstance(value, str | bool | None):
-        return True
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and key.isascii() and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, int):
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)  # exactly: what a subclass would be encoded as is not asked here
+        if kind is str or kind is bool or item is None:
+            continue
+        if kind is dict:
+            if not all(type(key) is str and key.isascii() for key in item):  # type: ignore[attr-defined]  # a dict
+                return False
+            waiting.extend(item.values())  # type: ignore[attr-defined]  # a dict
+        elif kind is list:
+            waiting.extend(item)  # type: ignore[arg-type]  # a list
+        elif not _is_plain_number(item):
+            return False
+    return True
+
+
+def _is_plain_number(value: object) -> bool:
+    if type(value) is int:
         return -(2**53) < value < 2**53
-    return isinstance(value, float) and 1e-4 <= value < 1e15 and not value.is_integer()
+    return type(value) is float and 1e-4 <= value < 1e15 and not value.is_integer()
