@@ -22,6 +22,7 @@ from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
 from ostiary.store import ActionRecord, RunRecord
 from ostiary.summary import Summary
+from ostiary.warm import warm_up
 from policy.values import Decision
 from response.ports import Actuator
 from response.responder import Responder
@@ -83,6 +84,7 @@ class EngineWorker(threading.Thread):
     def _serve(self, context: "Context") -> None:
         feeders = [threading.Thread(target=self._feed, args=item, daemon=True) for item in enumerate(self._sources)]
         collect_rarely()
+        warm_up(self._settings)
         context.begin()
         for feeder in feeders:
             feeder.start()
@@ -97,12 +99,14 @@ class EngineWorker(threading.Thread):
     def _feed(self, index: int, source: Source) -> None:
         try:
             for batch in source.batches(self._stopping.is_set):
-                while len(batch) and not self._stopping.is_set():
+                while len(batch):
                     try:
                         self._batches.put((index, batch), timeout=0.2)
                         break
-                    except queue.Full:
-                        continue  # the engine is slower than this source: wait, don't pile up
+                    except queue.Full:  # the engine is slower than this source: wait, don't pile up
+                        if self._stopping.is_set():
+                            source.counters.dropped += len(batch)
+                            break
         except Exception as error:  # noqa: BLE001 - a source that fails ends the service
             if not self.failed.done():
                 self.failed.set_exception(error)

@@ -16,11 +16,11 @@ def with_progress(request: RunRequest, settings: Settings) -> RunResult:
         TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Judging", total=None, note="")
+        task = bar.add_task("Starting; the first run compiles for some seconds", total=None, note="")
 
         def moved(done: int, total: int, unit: str) -> None:
             note = f"{done / 1e6:.1f} MB" if unit == "bytes" else f"{done} {unit}"
-            bar.update(task, completed=done, total=total or None, note=note)
+            bar.update(task, description="Judging", completed=done, total=total or None, note=note)
 
         return drain(run(request, settings, moved))
 

@@ -82,11 +82,10 @@ class _Attacker:
 class _Target:
     """From where one user was tried lately."""
 
-    __slots__ = ("sources", "told")
+    __slots__ = ("sources",)
 
     def __init__(self) -> None:
         self.sources: Distinct[str] = Distinct(600)
-        self.told = Told()
 
 
 class Attempts:
@@ -102,8 +101,8 @@ class Attempts:
 
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Count attempts in order and yield what they show."""
-        columns = view.columns("ts", "orig", "user", "outcome", "count", "method")
-        for row, (ts, orig, user_code, outcome, count, method) in enumerate(columns):
+        columns = view.columns("orig", "user", "outcome", "count", "method")
+        for row, (orig, user_code, outcome, count, method) in enumerate(columns):
             user = view.texts[user_code]
             culprit = _culprit(view.texts[orig], user)
             if culprit is None:
@@ -117,15 +116,15 @@ class Attempts:
             offered = outcome == AuthOutcome.FAILURE and view.texts[method] == "publickey"  # clients offer every key
             if count and outcome != AuthOutcome.PROBE and not offered:
                 yield from _guesses(place, row, attacker, culprit, user, outcome, count)
-                yield from self._spread(place, row, culprit, user, ts)
+                yield from self._spread(place, row, attacker, culprit, user)
 
-    def _spread(self, place: Place, row: int, culprit: Entity, user: str, ts: int) -> Iterator[Mark]:
+    def _spread(self, place: Place, row: int, attacker: _Attacker, culprit: Entity, user: str) -> Iterator[Mark]:
         if not user or culprit.kind is EntityKind.USER:
             return
         target = self._users[user]
-        new = target.sources.add(ts, culprit.id)
+        new = target.sources.add(place.ts, culprit.id)
         strength = target.sources.count.value / 6
-        if new and strength >= 1:
+        if new and DISTRIBUTED.due(attacker.told, strength, place.ts):
             name = Entity(EntityKind.USER, user)
             words = culprit, f" is one of {6 * strength:.0f} sources that failed within ten minutes to log in as ", name
             facts = [Fact("sources_of_user_600", 6 * strength, 2)]

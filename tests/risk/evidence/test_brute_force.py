@@ -104,3 +104,9 @@ def test_lines_that_tell_an_attempt_again_are_shown_but_add_nothing(world: Any) 
 def test_a_client_that_offers_its_keys_one_by_one(world: Any) -> None:
     world.read(Kind.AUTH, _lines(12, 0.1, method="publickey"))
     assert "brute_force.password" not in world.reasons()
+
+
+def test_sources_in_great_number_are_each_told_once(world: Any) -> None:
+    lines = [line | {"orig": f"198.18.{n // 200 % 2}.{n % 200}"} for n, line in enumerate(_lines(4000, 0.02))]
+    found = world.read(Kind.AUTH, lines)
+    assert len([each for each in found if each.evidence.reason == "brute_force.distributed"]) <= 2 * 400
