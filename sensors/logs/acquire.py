@@ -77,7 +77,7 @@ def _inflate(first: bytes, pieces: Iterator[bytes], counters: Counters) -> Itera
         except zlib.error:
             out = _salvage(before, data)
             yield out
-            counters.fault(Fault("log.gzip", plain + len(out), "the gzip data are damaged here"))
+            _broken(counters, plain + len(out), "the gzip data are damaged here")
             return
         if out:
             plain += len(out)
@@ -90,8 +90,14 @@ def _inflate(first: bytes, pieces: Iterator[bytes], counters: Counters) -> Itera
         else:
             data = member.unconsumed_tail or next(pieces, b"")
             if not data and not out:
-                counters.fault(Fault("log.gzip", plain, "the gzip data end too early"))
+                _broken(counters, plain, "the gzip data end too early")
                 return
+
+
+def _broken(counters: Counters, offset: int, text: str) -> None:
+    """Count damaged gzip data as one piece that was read and not understood, so that the counters add up."""
+    counters.read += 1
+    counters.fault(Fault("log.gzip", offset, text))
 
 
 def _salvage(member: "zlib._Decompress", data: bytes) -> bytes:

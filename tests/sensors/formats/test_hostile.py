@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sensors.errors import UnknownFormatError
@@ -23,6 +23,7 @@ LINES = {
     ]
     for name in NAMES
 }
+GZIP = b"\x1f\x8b"
 QUICK = settings(
     max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -47,8 +48,10 @@ def count(data: bytes) -> int:
 @given(data=st.lists(st.binary(max_size=200), max_size=20))
 def test_arbitrary_bytes(name: str, data: list[bytes], tmp_path: Path, read: Callable[..., Any]) -> None:
     path = tmp_path / "x.log"
-    path.write_bytes(b"\n".join(data))
-    check(*read(path, name), count(path.read_bytes()))
+    content = b"\n".join(data)
+    assume(not content.startswith(GZIP))  # which has no lines yet; tests/sensors/logs/test_acquire.py damages it
+    path.write_bytes(content)
+    check(*read(path, name), count(content))
 
 
 @pytest.mark.parametrize("name", NAMES)
