@@ -15,7 +15,7 @@ from sensors.addresses import host_entity
 from sensors.values import Entity, Kind
 
 MAX_KEYS = 1 << 16
-MAX_REFUSING = 32
+MAX_REFUSING = 4096
 QUOTED = 160
 """Characters of a hostile text that are kept in words."""
 DISCUSSED = "a text about attacks, or a test by the owner"
@@ -53,19 +53,23 @@ class _Request:
     agent: str
     referrer: str
     status: int
+    server: str
+    """As far as the observation names it."""
+
+
+_Forms = dict[tuple[str, str], None]
+"""(server, path) of logins that say by their status that a password was wrong; the oldest goes first."""
 
 
 class _Client:
     """What one client asked for lately."""
 
-    __slots__ = ("guesses", "missing", "refusals", "refusing", "told")
+    __slots__ = ("guesses", "missing", "refusals", "told")
 
     def __init__(self) -> None:
         self.missing: Distinct[str] = Distinct(60)
         self.refusals = Decayed(300)
         self.guesses = Decayed(300)
-        self.refusing: set[str] = set()
-        """Login paths that have told this client by their status that a password was wrong."""
         self.told = Told()
 
 
@@ -74,6 +78,7 @@ class Requests:
 
     def __init__(self) -> None:
         self._clients: Keyed[str, _Client] = Keyed(MAX_KEYS, _Client)
+        self._refusing: _Forms = {}
 
     def evicted(self) -> int:
         """Return how many clients were forgotten for want of room."""
@@ -82,15 +87,15 @@ class Requests:
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Judge requests in order and yield what they show."""
         texts = view.texts
-        columns = view.columns("orig", "method", "path", "agent", "referrer", "status")
-        for row, (orig, method, path, agent, referrer, status) in enumerate(columns):
+        columns = view.columns("orig", "method", "path", "agent", "referrer", "status", "host", "resp")
+        for row, (orig, method, path, agent, referrer, status, host, resp) in enumerate(columns):
             name = texts[orig]
             if not name:
                 continue
-            request = _Request(texts[method], texts[path], texts[agent], texts[referrer], status)
+            request = _Request(texts[method], texts[path], texts[agent], texts[referrer], status, texts[host or resp])
             place, client = view.place(row), self._clients[name]
             yield from _carried(place, row, name, request)
-            yield from _habits(place, row, client, name, request)
+            yield from _habits(place, row, client, name, request, self._refusing)
 
 
 def _carried(place: Place, row: int, name: str, request: _Request) -> Iterator[Mark]:
@@ -112,7 +117,7 @@ def _carried(place: Place, row: int, name: str, request: _Request) -> Iterator[M
         yield _mark(PROXY, place, row, name, words, [Fact("web_open_proxy", 1, 0.01)])
 
 
-def _habits(place: Place, row: int, client: _Client, name: str, request: _Request) -> Iterator[Mark]:
+def _habits(place: Place, row: int, client: _Client, name: str, request: _Request, refusing: _Forms) -> Iterator[Mark]:
     """Yield what the client's latest requests show together."""
     status = request.status
     if status == 400 and not request.method.isalpha():
@@ -123,22 +128,23 @@ def _habits(place: Place, row: int, client: _Client, name: str, request: _Reques
         if PROBING.due(client.told, missing / 8, place.ts):
             words = (f" asked for {missing:.0f} different missing or forbidden paths within a minute",)
             yield _mark(PROBING, place, row, name, words, [Fact("web_missing_60", missing, 2)], missing / 8)
-    yield from _logins(place, row, client, name, request)
+    yield from _logins(place, row, client, name, request, refusing)
 
 
-def _logins(place: Place, row: int, client: _Client, name: str, request: _Request) -> Iterator[Mark]:
+def _logins(place: Place, row: int, client: _Client, name: str, request: _Request, refusing: _Forms) -> Iterator[Mark]:
     path = request.path.partition("?")[0].lower()
     login = request.method == "POST" and any(word in path for word in LOGIN_WORDS)
     if request.status == 401 or (login and request.status == 403):
         client.refusals.add(place.ts)
-        if len(client.refusing) < MAX_REFUSING:
-            client.refusing.add(path)
+        refusing[request.server, path] = None
+        if len(refusing) > MAX_REFUSING:
+            del refusing[next(iter(refusing))]
         words = f" was refused: {request.method} ", request.path[:QUOTED]
         yield _mark(REFUSED, place, row, name, words, [Fact("web_refused", 1, 1)])
-    elif not login or request.status >= 300 or path in client.refusing:
+    elif not login or request.status >= 300 or (request.server, path) in refusing:
         return  # a redirection lets in; where refusals have a status of their own, other answers let in
     guesses, refusals = client.guesses.add(place.ts, float(login)), client.refusals.add(place.ts, 0.0)
-    strength = max(guesses / 8, refusals / 8)
+    strength = max(guesses / 16, refusals / 8)
     if GUESSING.due(client.told, strength, place.ts):
         what = f" sent {guesses:.0f} logins within five minutes and was refused {refusals:.0f} times"
         facts = [Fact("web_guesses_300", guesses, 2), Fact("web_refusals_300", refusals, 2)]

@@ -91,6 +91,17 @@ def test_a_site_that_refuses_by_status_and_lets_in_after_a_typing_error(world: A
     assert world.worst(A) < 0.2
 
 
+def test_what_one_client_is_refused_tells_how_a_site_refuses_others(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/login", 0, method="POST", status=401, orig="198.51.100.9")])
+    world.read(Kind.HTTP, [_get("/login", 5.0 + n, method="POST") for n in range(40)])
+    assert world.worst(A) == 0
+
+
+def test_a_client_that_logs_in_every_few_seconds(world: Any) -> None:
+    world.read(Kind.HTTP, [_get("/login", n * 8.0, method="POST") for n in range(20)])
+    assert world.worst(A) < 0.6
+
+
 def test_logins_that_lead_on(world: Any) -> None:
     world.read(Kind.HTTP, [_get("/login", n * 1.0, method="POST", status=302) for n in range(40)])
     assert world.findings == []
