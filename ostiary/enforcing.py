@@ -4,7 +4,9 @@ As root the service starts one itself, before it gives its own privileges up; ot
 `response.enforcer_socket`. While the mode is observe a missing enforcer is no error: nothing is done.
 """
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from ostiary.settings import Settings
 from response.errors import ActuatorError, EnforcerDownError
 
 START_S = 10.0
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,13 @@ def _answers(client: EnforcerClient) -> bool:
 
 def _spawn(config: Path | None) -> "subprocess.Popen[bytes]":
     arguments = ["--config", str(config)] if config else []
-    return subprocess.Popen([sys.executable, "-m", "ostiary.enforcer", *arguments], stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "ostiary.enforcer", *arguments]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end the enforcer when we are killed (prctl(2)); leases in the kernel run to their end anyway."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(client: EnforcerClient, process: "subprocess.Popen[bytes] | None", needed: bool) -> None:
