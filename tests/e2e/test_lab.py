@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 LAB = Path(__file__).parents[2] / "deploy" / "lab" / "lab.py"
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.alone, pytest.mark.root, pytest.mark.slow, pytest.mark.server]
 
 
 @pytest.fixture(autouse=True)
