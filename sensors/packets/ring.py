@@ -17,8 +17,9 @@ from sensors.packets.jit import kernel
 from sensors.packets.words import word16, word32
 from sensors.values import Rows
 
-BLOCKS: Final = 32
-BLOCK_BYTES: Final = 1 << 20
+BLOCKS: Final = 256
+"""Quiet traffic fills one in `RETIRE_MS`: so many that a reader may be away for ten seconds."""
+BLOCK_BYTES: Final = 1 << 17
 MOST_FRAMES: Final = BLOCK_BYTES // 64  # no frame takes less in a block, with its header of 68 bytes
 RETIRE_MS: Final = 40
 """A block that isn't full is handed over after this time."""
@@ -49,18 +50,20 @@ class Ring:
         self._map = mmap.mmap(packet_socket.fileno(), BLOCKS * BLOCK_BYTES)
         self.data = np.frombuffer(self._map, np.uint8)
         self.data.flags.writeable = False
-        self._next = 0
+        self._next = self._held = 0
 
     def take(self) -> int:
-        """Return where the next block that is ready begins, or -1."""
+        """Return where the next block that is ready begins, or -1; none is given twice before it is released."""
         begin = self._next * BLOCK_BYTES
-        if not struct.unpack_from("I", self._map, begin + _STATUS)[0] & 1:
+        if self._held == BLOCKS or not struct.unpack_from("I", self._map, begin + _STATUS)[0] & 1:
             return -1
         self._next = (self._next + 1) % BLOCKS
+        self._held += 1
         return begin
 
     def release(self, begin: int) -> None:
-        """Give a block back to the kernel."""
+        """Give a block that was taken back to the kernel."""
+        self._held -= 1
         struct.pack_into("I", self._map, begin + _STATUS, 0)
 
     def drops(self) -> int:

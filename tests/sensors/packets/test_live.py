@@ -11,6 +11,7 @@ import pytest
 
 from sensors.addresses import address_text
 from sensors.errors import PrivilegeError, UnreadableInputError
+from sensors.packets import ring
 from sensors.packets.live import LiveSource
 from sensors.settings import SensorSettings
 from sensors.values import FlowEvent, Kind
@@ -96,6 +97,19 @@ def test_a_loopback_packet_counts_once(veth):
         rows, _ = collect(source, 1, lambda: [sender.sendto(b"x", ("127.0.0.1", 9)) for _ in range(5)])
     ends = {int(row["proto"]): int(row["orig_packets"]) for row in rows if row["event"] == FlowEvent.END}
     assert ends == {17: 5, 1: 5}  # and the ICMP answers that nobody listens
+
+
+@pytest.mark.root
+def test_a_ring_that_was_full_is_read_once(veth, monkeypatch):
+    monkeypatch.setattr(ring, "BLOCKS", 4)
+    source = LiveSource("lo", SensorSettings())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while ring.struct.unpack_from("I", source._ring._map, 3 * ring.BLOCK_BYTES + ring._STATUS)[0] == 0:
+            sender.sendto(b"x", ("127.0.0.1", 9))  # block after block is handed over while nobody reads
+            time.sleep(0.01)
+    rows, _ = collect(source, 1)
+    frames = sum(int(row["orig_packets"]) + int(row["resp_packets"]) for row in rows if row["event"] == FlowEvent.END)
+    assert 0 < frames == source.counters.parsed < 2 * ring.MOST_FRAMES
 
 
 @pytest.mark.root
