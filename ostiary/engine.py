@@ -98,33 +98,42 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def policy_engine(settings: Settings) -> PolicyEngine:
-    """Return the configured policy engine with its bundle loaded; raise `PolicyError`."""
+def policy_engine(settings: Settings, limited: bool = False) -> PolicyEngine:
+    """Return the configured policy engine with its bundle loaded; raise `PolicyError`.
+
+    `limited` ends a decision that takes too long, as a service needs; without, the same input always gets the same.
+    """
     bundle = policy_bundle(settings)
     if settings.policy.engine == "opa":
         from policy.engines.opa import OpaEngine
 
         return OpaEngine(settings.policy.opa_url, bundle)
+    return _embedded(settings, bundle, limited)
+
+
+def _embedded(settings: Settings, bundle: Bundle, limited: bool) -> PolicyEngine:
+    if limited:
+        from policy.engines.apart import ApartEngine
+
+        return ApartEngine(bundle, settings.policy.timeout_s)
     from policy.engines.embedded import EmbeddedEngine
 
     return EmbeddedEngine(bundle)
 
 
-def make_decider(settings: Settings) -> Decider:
+def make_decider(settings: Settings, limited: bool = False) -> Decider:
     """Return what decides, with the shadow beside it where there is one; raise `PolicyError`.
 
     A shadow that cannot be loaded stops nothing: each question to it counts as failed.
     """
-    engine = policy_engine(settings)
+    engine = policy_engine(settings, limited)
     if not settings.policy.shadow:
         return Decider(engine)
     from policy.shadow import Missing, Scope, ShadowedDecider
 
     shadow: PolicyEngine
     try:
-        from policy.engines.embedded import EmbeddedEngine
-
-        shadow = EmbeddedEngine(load_bundle(settings.policy.shadow))
+        shadow = _embedded(settings, load_bundle(settings.policy.shadow), limited)
     except PolicyError as error:
         shadow = Missing(type(error), str(error))
     return ShadowedDecider(engine, shadow, Scope(settings.policy.shadow_percent, settings.policy.shadow_route))

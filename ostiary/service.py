@@ -55,7 +55,15 @@ def open_live(settings: Settings) -> list[Source]:
     now = time.time_ns()
     interfaces: list[Source] = [LiveSource(name, settings.sensors) for name in settings.sensors.interfaces]
     logs = [open_source(Input(Path(name), name, settings.sensors, now, follow=True)) for name in settings.sensors.logs]
-    return interfaces + logs
+    return interfaces + _exported(settings) + logs
+
+
+def _exported(settings: Settings) -> list[Source]:
+    if not settings.sensors.netflow:
+        return []
+    from sensors.netflow.receiver import NetflowSource
+
+    return [NetflowSource(settings.sensors)]
 
 
 class _GateInForce:
@@ -129,7 +137,7 @@ class Service:
 
     def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
         return Gate(
-            lambda: make_decider(settings), board.assess, time.time_ns,
+            lambda: make_decider(settings, limited=True), board.assess, time.time_ns,
             lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
         )  # fmt: skip
 
@@ -137,7 +145,7 @@ class Service:
         try:
             new = self._read_again()
             gate = self._make_gate(worker, board, new)
-            gate.prepare()  # the new policy is whole before the first question reaches it
+            await asyncio.to_thread(gate.prepare)  # the new policy is whole before the first question reaches it
             await asyncio.wrap_future(worker.call(lambda context: context.replace_settings(new)))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")

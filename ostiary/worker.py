@@ -130,7 +130,7 @@ class Context:
     def __init__(self, settings: Settings, state: State, actuator: Actuator | None) -> None:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
-        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings), self._responder())
+        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings, limited=True), self._responder())
         self.board = RiskBoard(self.engine.risk)
 
     def begin(self) -> None:
@@ -155,7 +155,7 @@ class Context:
 
     def replace_settings(self, settings: Settings) -> None:
         """Go on with new settings of policy and response; nothing changes where they are refused."""
-        decider = make_decider(settings)
+        decider = make_decider(settings, limited=True)
         old, self.settings = self.settings, settings
         try:
             if settings.response != old.response:

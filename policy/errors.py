@@ -7,7 +7,8 @@
     │   ├── JudgementError          policy.judgement        a bundle that lint, its tests or real OPA speak against
     │   └── ActivationError         policy.activation       bundles kept on disk cannot be read or written
     ├── EvaluationError             policy.evaluation       the engine failed, panicked or gave no decision
-    │   └── AnswerError             policy.answer           the engine's answer is not a decision
+    │   ├── AnswerError             policy.answer           the engine's answer is not a decision
+    │   └── SlowError               policy.slow             the decision took too long and was ended
     ├── EngineUnavailableError      policy.unavailable      the OPA server is gone, slow, or its client is not installed
     ├── RevisionError               policy.revision         the OPA server serves another policy than ours
     ├── DocumentError               policy.document         a request that no input document can be made of
@@ -63,6 +64,12 @@ class AnswerError(EvaluationError):
     """The engine answered with something that is not a decision."""
 
     code = "policy.answer"
+
+
+class SlowError(EvaluationError):
+    """The decision took longer than it may, or wanted more memory, and was ended."""
+
+    code = "policy.slow"
 
 
 class EngineUnavailableError(PolicyError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,24 @@ class PolicySettings:
     engine: Literal["embedded", "opa"] = field(
         default="embedded", metadata={"doc": "`embedded` evaluates in process; `opa` asks the OPA server at `opa_url`."}
     )
-    opa_url: str = field(default="http://127.0.0.1:8181", metadata={"doc": "Where the OPA server listens."})
+    opa_url: str = field(
+        default="http://127.0.0.1:8181",
+        metadata={"doc": "Where the OPA server listens: `http://`, `https://` or `unix:/path`."},
+    )
+    opa_ca: str = field(
+        default="",
+        metadata={"doc": "PEM file of the authority that OPA's certificate must come from; empty: any known."},
+    )
+    opa_token_file: str = field(
+        default="", metadata={"doc": "File with the bearer token that OPA asks for; empty: none is sent."}
+    )
+    judge_url: str = field(
+        default="",
+        metadata={"doc": "An OPA server that serves nothing else and judges bundles; empty: `opa` on PATH does."},
+    )
+    timeout_s: Annotated[float, Gt(0), Le(60)] = field(
+        default=0.5, metadata={"doc": "How long one decision may take in the service, in seconds; then `failure`."}
+    )
     bundle: str = field(
         default="",
         metadata={"doc": "Rego bundle that decides while none is activated; empty means the one that Ostiary ships."},

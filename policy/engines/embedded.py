@@ -2,8 +2,9 @@
 
 Guarantees: a bundle either compiles as a whole or is refused when the engine is made (a built-in that regorus lacks is
 found then, not at the first request that needs it); whatever goes wrong in an evaluation, a panic of the native code
-included, is an `EvaluationError`. One object belongs to the thread that made it. Does not bound the time of an
-evaluation: the machine cannot be interrupted; bundles are the operator's own.
+included, is an `EvaluationError`; a loop ends after 25,000 instructions of the machine. One object belongs to the
+thread that made it. Does not bound the time of one built-in function, which cannot be interrupted in this process:
+`policy.engines.apart` does.
 """
 
 import json
@@ -42,30 +43,21 @@ class EmbeddedEngine:
 
     def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the value of `data.ostiary.decision`; raise `EvaluationError`."""
-        try:
-            question = json.dumps(document, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise EvaluationError(f"the input is not JSON: {error}") from error
-        return self.evaluate_json(question)
+        return self.evaluate_json(write_question(document))
 
     def evaluate_json(self, question: str) -> Mapping[str, Any]:
         """Return the same for a document that is JSON already; raise `EvaluationError`."""
+        return read_decision(self.evaluate_text(question))
+
+    def evaluate_text(self, question: str) -> str:
+        """Return the value's JSON unread, whatever it is; raise `EvaluationError`."""
         if threading.get_ident() != self._thread:
             raise EvaluationError("an embedded engine belongs to the thread that made it")
         try:
-            text = guarded(lambda: self._run(question), EvaluationError)
+            return guarded(lambda: self._run(question), EvaluationError)
         except EvaluationError:
             self._machine = self._fresh_machine()  # nothing of a failed evaluation reaches the next one
             raise
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise EvaluationError(f"{ENTRYPOINT} is not JSON: {error}") from error
-        if answer == _UNDEFINED:
-            raise EvaluationError(f"{ENTRYPOINT} is undefined")
-        if not isinstance(answer, dict):
-            raise EvaluationError(f"{ENTRYPOINT} is not an object")
-        return answer
 
     def _run(self, question: str) -> str:
         self._machine.set_input_json(question)
@@ -79,6 +71,27 @@ class EmbeddedEngine:
             return machine
 
         return guarded(make, BundleError)
+
+
+def write_question(document: Mapping[str, Any]) -> str:
+    """Return an input document as JSON; raise `EvaluationError`."""
+    try:
+        return json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EvaluationError(f"the input is not JSON: {error}") from error
+
+
+def read_decision(text: str) -> Mapping[str, Any]:
+    """Return the object that the machine's answer holds; raise `EvaluationError`."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EvaluationError(f"{ENTRYPOINT} is not JSON: {error}") from error
+    if answer == _UNDEFINED:
+        raise EvaluationError(f"{ENTRYPOINT} is undefined")
+    if not isinstance(answer, dict):
+        raise EvaluationError(f"{ENTRYPOINT} is not an object")
+    return answer
 
 
 def guarded(call: Callable[[], T], kind: type[PolicyError]) -> T:
