@@ -18,6 +18,7 @@ from ostiary.store.records import (
     EntityRecord,
     Page,
     PastDecision,
+    PositionRecord,
     RunRecord,
     ShadowDifference,
     ShadowGroup,
@@ -209,6 +210,11 @@ class Reader:
             " GROUP BY 1, 2 ORDER BY 1, 2"
         )
         return tuple((int(a), str(b), int(c)) for a, b, c in self._link.query(sql, (start, max(1, width), run_id)))
+
+    def positions(self) -> tuple[PositionRecord, ...]:
+        """Return how far each source has been judged, the longest known first."""
+        sql = f"SELECT {rows.POSITION_COLUMNS} FROM position ORDER BY rowid"  # noqa: S608 - constants only
+        return tuple(_decoded(rows.position_of, row) for row in self._link.query(sql))
 
     def pruned(self) -> dict[str, int]:
         """Return how many rows of each kind were pruned to stay within the limits."""

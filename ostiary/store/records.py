@@ -31,6 +31,30 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionRecord:
+    """How far a source had been judged."""
+
+    name: str
+    entry: str
+    """The line of the settings that led to the source: a path, a pattern, an address."""
+    place: Mapping[str, Any]
+    """Where reading goes on, as its sensor understands it (JSON values, hence Any); nothing of what was read."""
+    counters: Mapping[str, int]
+    """What had been counted up to there, since the source was first read."""
+    updated_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the sources of a run have come."""
+
+    run_id: str
+    sources: tuple[Mapping[str, Any], ...]
+    """One a source, as in `RunRecord`."""
+    positions: tuple[PositionRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EntityRecord:
     """The newest assessment of one entity in one run, and the newest verdict on it."""
 
@@ -183,3 +207,4 @@ class Limits:
     decisions: int = 1_000_000
     actions: int = 100_000
     shadow_differences: int = 100_000
+    positions: int = 10_000

@@ -8,7 +8,15 @@ import json
 from collections.abc import Sequence
 from typing import Any  # rows of SQLite and JSON values have no better type
 
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, PastDecision, RunRecord, ShadowDifference
+from ostiary.store.records import (
+    ActionRecord,
+    DecisionRecord,
+    EntityRecord,
+    PastDecision,
+    PositionRecord,
+    RunRecord,
+    ShadowDifference,
+)
 
 RUN_COLUMNS = "id, started_ns, kind, sources, settings_digest, policy_revision, model_revision, finished_ns"
 ENTITY_COLUMNS = (
@@ -23,6 +31,7 @@ SEALED = "sealed"
 HISTORY_COLUMNS = "number, id, ts, pseudonym, verdict, document, sealed"
 SHADOW_COLUMNS = "run_id, decision_id, ts, pseudonym, route, verdict, shadow_verdict, shadow_reason, shadow_revision"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
+POSITION_COLUMNS = "name, entry, place, counters, updated_ns"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -114,3 +123,22 @@ def past_of(row: Sequence[Any]) -> PastDecision:
 def action_of(row: Sequence[Any]) -> ActionRecord:
     """Return the action in a row of `ACTION_COLUMNS`."""
     return ActionRecord(*row[:11])
+
+
+def position_row(position: PositionRecord) -> tuple[Any, ...]:
+    """Return the row of a position; a name that isn't UTF-8 is spelt so that it comes back as it was."""
+    return (
+        to_json(list(position.name.encode("utf-8", "surrogateescape")) if _odd(position.name) else position.name),
+        plain(position.entry), to_json(dict(position.place)), to_json(dict(position.counters)), position.updated_ns,
+    )  # fmt: skip
+
+
+def position_of(row: Sequence[Any]) -> PositionRecord:
+    """Return the position in a row of `POSITION_COLUMNS`."""
+    name = json.loads(row[0])
+    name = name if isinstance(name, str) else bytes(name).decode("utf-8", "surrogateescape")
+    return PositionRecord(name, row[1], json.loads(row[2]), json.loads(row[3]), row[4])
+
+
+def _odd(text: str) -> bool:
+    return text != plain(text)

@@ -16,7 +16,15 @@ from ostiary.store import rows
 from ostiary.store.errors import StoreMisuseError
 from ostiary.store.link import WriteLink
 from ostiary.store.reader import Reader
-from ostiary.store.records import ActionRecord, DecisionRecord, EntityRecord, Limits, RunRecord, ShadowDifference
+from ostiary.store.records import (
+    ActionRecord,
+    DecisionRecord,
+    EntityRecord,
+    Limits,
+    Progress,
+    RunRecord,
+    ShadowDifference,
+)
 
 _OLDEST = {
     "run": "number",
@@ -24,10 +32,11 @@ _OLDEST = {
     "decision": "number",
     "action": "state = 'active', number",
     "shadow_difference": "number",
+    "position": "updated_ns",
 }
 _COUNTED = {
     "run": "runs", "entity": "entities", "decision": "decisions", "action": "actions",
-    "shadow_difference": "shadow_differences",
+    "shadow_difference": "shadow_differences", "position": "positions",
 }  # fmt: skip
 
 
@@ -49,7 +58,7 @@ class Store(Reader):
         self._writer = link
         self._limits = {
             "run": limits.runs, "entity": limits.entities, "decision": limits.decisions, "action": limits.actions,
-            "shadow_difference": limits.shadow_differences,
+            "shadow_difference": limits.shadow_differences, "position": limits.positions,
         }  # fmt: skip
         if min(self._limits.values()) < 1:
             raise StoreMisuseError("limits of the store are at least 1")
@@ -91,11 +100,35 @@ class Store(Reader):
         sql = _insert("entity", rows.ENTITY_COLUMNS, _newer(rows.ENTITY_COLUMNS, "run_id, pseudonym"))
         self._put("entity", sql, map(rows.entity_row, entities))
 
-    def put_decisions(self, decisions: Iterable[DecisionRecord], sealed: Iterable[bytes] = repeat(b"")) -> None:
-        """Append decisions with their encrypted personal fields; those that their run has already are ignored."""
+    def put_progress(self, progress: Progress) -> None:
+        """Keep how far the sources of a run have come."""
+        with self._writer.transaction() as connection:
+            size = self._progress(connection, progress)
+        self._sizes["position"] = size
+
+    def _progress(self, connection: sqlite3.Connection, progress: Progress) -> int:
+        sources = rows.to_json([dict(source) for source in progress.sources])
+        connection.execute("UPDATE run SET sources = ? WHERE id = ?", (sources, progress.run_id))
+        sql = _insert("position", rows.POSITION_COLUMNS, _newer(rows.POSITION_COLUMNS, "name"))
+        before = connection.total_changes
+        connection.executemany(sql, map(rows.position_row, progress.positions))
+        return self._prune(connection, "position", self._sizes["position"] + connection.total_changes - before)
+
+    def put_decisions(
+        self,
+        decisions: Iterable[DecisionRecord],
+        sealed: Iterable[bytes] = repeat(b""),
+        progress: Progress | None = None,
+    ) -> None:
+        """Append decisions with their encrypted personal fields; those that their run has already are ignored.
+
+        How far the sources had been read for them is written in the same transaction: what has been decided on isn't
+        read again, and what hasn't been is.
+        """
         sql = _insert("decision", f"{rows.DECISION_COLUMNS}, {rows.SEALED}", "ON CONFLICT (id, run_id) DO NOTHING")
         pairs = zip(decisions, sealed, strict=False)
-        self._put("decision", sql, ((*rows.decision_row(decision), bytes_) for decision, bytes_ in pairs))
+        values = ((*rows.decision_row(decision), bytes_) for decision, bytes_ in pairs)
+        self._put("decision", sql, values, progress)
 
     def put_actions(self, actions: Iterable[ActionRecord]) -> None:
         """Keep the newest state of each action of its run."""
@@ -117,12 +150,15 @@ class Store(Reader):
             "shadow_difference", _insert("shadow_difference", rows.SHADOW_COLUMNS), map(rows.shadow_row, differences)
         )
 
-    def _put(self, table: str, sql: str, values: Iterable[tuple[Any, ...]]) -> None:
+    def _put(self, table: str, sql: str, values: Iterable[tuple[Any, ...]], progress: Progress | None = None) -> None:
+        sizes = {}
         with self._writer.transaction() as connection:
             before = connection.total_changes
             connection.executemany(sql, values)
-            size = self._prune(connection, table, self._sizes[table] + connection.total_changes - before)
-        self._sizes[table] = size
+            sizes[table] = self._prune(connection, table, self._sizes[table] + connection.total_changes - before)
+            if progress is not None:
+                sizes["position"] = self._progress(connection, progress)
+        self._sizes.update(sizes)
 
     def _prune(self, connection: sqlite3.Connection, table: str, size: int) -> int:
         """Keep the table within its limit; `size` is an upper bound (upserts count as rows) and so is the answer."""

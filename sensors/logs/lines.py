@@ -32,34 +32,41 @@ class Block:
 class LineCutter:
     """A push parser: bytes in, blocks of lines out."""
 
-    def __init__(self, max_line_bytes: int) -> None:
+    def __init__(self, max_line_bytes: int, line: int = 1, offset: int = 0, skipping: bool = False) -> None:
+        """Go on at a line and offset where a cutter stood before, perhaps within a line that was given cut already."""
         self._limit = max_line_bytes
         self._rest = b""
-        self._skipping = False
-        self._next_line = 1
-        self._offset = 0
+        self.skipping = skipping
+        self.line = line
+        """Number of the line that comes next."""
+        self.offset = offset
+        """Byte offset of what follows the last line that was given."""
+
+    def restart(self) -> None:
+        """Count offsets from 0 again, and go on counting lines: another file follows."""
+        self.offset = 0
 
     def feed(self, data: bytes) -> Iterator[Block]:
         """Yield the lines that `data` completes."""
-        if self._skipping:
+        if self.skipping:
             end = data.find(b"\n")
             if end < 0:
-                self._offset += len(data)
+                self.offset += len(data)
                 return
-            self._skipping = False
-            self._offset += end + 1
+            self.skipping = False
+            self.offset += end + 1
             data = data[end + 1 :]
         *lines, self._rest = (self._rest + data).split(b"\n")
         yield from self._blocks(lines)
         if len(self._rest) > self._limit:
             yield self._cut(self._rest, 0)
-            self._skipping, self._rest = True, b""
+            self.skipping, self._rest = True, b""
 
     def finish(self) -> Iterator[Block]:
         """Yield the last line where it has no line end; the next byte fed begins a new line."""
         if self._rest:
             yield from self._blocks([self._rest])
-        self._skipping, self._rest = False, b""
+        self.skipping, self._rest = False, b""
 
     def _blocks(self, lines: list[bytes]) -> Iterator[Block]:
         for start in range(0, len(lines), BLOCK_LINES):
@@ -83,13 +90,13 @@ class LineCutter:
             yield self._block(run)
 
     def _block(self, lines: list[bytes]) -> Block:
-        first, offset = self._next_line, self._offset
-        self._next_line += len(lines)
-        self._offset += sum(map(len, lines)) + len(lines)
+        first, offset = self.line, self.offset
+        self.line += len(lines)
+        self.offset += sum(map(len, lines)) + len(lines)
         return Block(first, offset, lines)
 
     def _cut(self, line: bytes, line_end: int) -> Block:
-        first, offset = self._next_line, self._offset
-        self._next_line += 1
-        self._offset += len(line) + line_end
+        first, offset = self.line, self.offset
+        self.line += 1
+        self.offset += len(line) + line_end
         return Block(first, offset, [line[: self._limit]], cut=True)

@@ -203,7 +203,9 @@ def test_old_runs_go_with_all_that_is_theirs(path: Path, make_decision: Make, ma
             store.put_decisions([make_decision(n, f"r{n}")])
             store.put_entities([make_entity("ip-a", run_id=f"r{n}"), make_entity("ip-b", run_id=f"r{n}")])
         assert [run.id for run in store.runs()] == ["r3", "r2"]
-        assert store.pruned() == {"runs": 2, "entities": 4, "decisions": 2, "actions": 0, "shadow_differences": 0}
+        assert {kind: count for kind, count in store.pruned().items() if count} == {
+            "runs": 2, "entities": 4, "decisions": 2,
+        }  # fmt: skip
         assert store.check() == ()
 
 
