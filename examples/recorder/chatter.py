@@ -2,6 +2,8 @@
 
 ntpd PORT; ntp SERVER TIMES SECONDS (RFC 5905, client and server mode); broker PORT; mqtt BROKER NAME TIMES SECONDS
 (MQTT 3.1.1: CONNECT, PUBLISH at QoS 0, PINGREQ); app PORT (the web application behind nginx: log-in, search, an API);
+postman (SMTP, RFC 5321, and IMAP, RFC 3501: takes every letter, shows an empty box); announce NAME (SSDP and multicast
+DNS, RFC 6762);
 beacon URL TIMES SECONDS JITTER (what malware does: asks its master for orders, again and again).
 """
 
@@ -13,6 +15,7 @@ import socket
 import socketserver
 import struct
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -83,6 +86,54 @@ def mqtt(server: str, name: str, times: str, seconds: str) -> None:
         link.sendall(b"\xe0\x00")
 
 
+class _Letters(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.corp.example ESMTP\r\n")
+        while line := self.rfile.readline(1000):
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline(100_000).rstrip() not in (b".", b""):
+                    pass
+            answer = {b"EHLO": b"250-mail.corp.example\r\n250 8BITMIME", b"QUIT": b"221 bye"}.get(verb, b"250 fine")
+            self.wfile.write(answer + b"\r\n")
+            if verb == b"QUIT":
+                return
+
+
+class _Box(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"* OK IMAP4rev1\r\n")
+        while line := self.rfile.readline(1000):
+            tag, _, rest = line.strip().partition(b" ")
+            verb = rest.split(b" ")[0].upper()
+            told = {
+                b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n", b"LOGOUT": b"* BYE\r\n", b"LIST": b"",
+                b"SELECT": b"* 3 EXISTS\r\n", b"EXAMINE": b"* 3 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n",
+            }.get(verb, b"")  # fmt: skip
+            self.wfile.write(told + tag + b" OK done\r\n")
+            if verb == b"LOGOUT":
+                return
+
+
+def postman() -> None:
+    """Take letters and show an empty box."""
+    threading.Thread(target=_Server(("", 25), _Letters).serve_forever, daemon=True).start()
+    _Server(("", 143), _Box).serve_forever()
+
+
+def announce(name: str) -> None:
+    """Ask who is there by SSDP and multicast DNS."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        seek = ("M-SEARCH * HTTP/1.1", "HOST: 239.255.255.250:1900", 'MAN: "ssdp:discover"', "MX: 2", "ST: ssdp:all")
+        link.sendto("\r\n".join((*seek, "", "")).encode(), ("239.255.255.250", 1900))
+    label = bytes([len(name)]) + name.encode() + b"\5local\0"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        link.bind(("", 5353))
+        link.sendto(bytes(5) + b"\1" + bytes(6) + label + b"\0\1\0\1", ("224.0.0.251", 5353))
+
+
 class _App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     people = {"ada": "tea-at-four", "ben": "rain-coat", "mia": "paper-boat", "noah": "red-kite"}  # noqa: RUF012 - never changed
@@ -137,6 +188,8 @@ ROLES: dict[str, Callable[..., None]] = {
     "broker": broker,
     "mqtt": mqtt,
     "app": app,
+    "postman": postman,
+    "announce": announce,
     "beacon": beacon,
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder.network import Host
-from recorder.servers import CHATTER, SITE_NAMES
+from recorder.servers import CHATTER, MAIL, SITE_NAMES
 
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -41,15 +41,16 @@ SSH = [
 
 
 class Clock:
-    """Says when to stop, and lets loops sleep until then."""
+    """Says when to stop, and lets loops sleep until then; at a rate of 2 they rest half as long."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, rate: float = 1.0) -> None:
         self.rng = rng
+        self._rate = rate
         self._over = threading.Event()
 
     def rest(self, mean: float, spread: float = 0.6) -> bool:
         """Sleep about `mean` seconds; False when the time is up."""
-        return not self._over.wait(mean * self.rng.uniform(1 - spread, 1 + spread))
+        return not self._over.wait(mean / self._rate * self.rng.uniform(1 - spread, 1 + spread))
 
     def stop(self) -> None:
         """End all loops."""
@@ -214,6 +215,50 @@ def measure(clock: Clock, host: Host, server: str) -> None:
     """Measure the line once, briefly, at a limited rate."""
     if clock.rest(20, 0.2):
         run(host, "iperf3", "-c", server, "-b", "4M", "-n", "300K")
+
+
+def write_mail(clock: Clock, host: Host, folder: Path, pace: float = 12) -> None:
+    """Hand letters to the mail server, some with something attached."""
+    file = folder / f"letter-{host.name}"
+    while clock.rest(pace):
+        file.write_bytes(
+            b"Subject: minutes\r\n\r\n" + clock.rng.randbytes(clock.rng.choice((150, 600, 30_000))).hex().encode()
+        )
+        to = f"{clock.rng.choice(('ada', 'ben', 'cleo', 'dan'))}@corp.example"
+        curl(host, "--mail-from", f"{host.name}@corp.example", "--mail-rcpt", to, "-T", str(file), f"smtp://{MAIL}")
+
+
+def read_mail(clock: Clock, host: Host, pace: float = 10) -> None:
+    """Look for new mail at a steady period, as mail programs do."""
+    while clock.rest(pace, 0.05):
+        curl(host, "-u", f"{host.name}:letters", f"imap://{MAIL}/INBOX", "-X", "EXAMINE INBOX")
+
+
+def report(clock: Clock, host: Host, pace: float = 6) -> None:
+    """Send telemetry to an outside service at an even period: what a beacon looks like, and isn't."""
+    while clock.rest(pace, 0.02):
+        curl(host, "-A", "telemetry/2.0", "-d", '{"up":1}', "https://telemetry.example/upload")
+
+
+def upload(clock: Clock, host: Host, folder: Path, size: int, pace: float) -> None:
+    """Carry files out to a cloud: pictures of a camera, or a backup."""
+    file = folder / f"upload-{host.name}"
+    file.write_bytes(clock.rng.randbytes(size))
+    while clock.rest(pace, 0.2):
+        curl(host, "--data-binary", f"@{file}", "--limit-rate", "2M", "https://cloud.example/upload")
+
+
+def stream(clock: Clock, host: Host, pace: float = 2) -> None:
+    """Watch a film in segments, each on a connection of its own."""
+    while clock.rest(pace, 0.1):
+        begin = clock.rng.randrange(0, 150_000)
+        curl(host, "-A", AGENTS[1], "-r", f"{begin}-{begin + 40_000}", "https://video.example/film.bin")
+
+
+def announce(clock: Clock, host: Host, pace: float = 5) -> None:
+    """Greet the neighbourhood by SSDP and multicast DNS, as devices do."""
+    while clock.rest(pace):
+        run(host, sys.executable, CHATTER, "announce", host.name)
 
 
 def in_background(work: Callable[[], None]) -> threading.Thread:

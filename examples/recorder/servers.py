@@ -14,8 +14,12 @@ CHATTER = str(Path(__file__).with_name("chatter.py"))
 PEOPLE = ("ada", "ben", "cleo", "dan", "ops", "deploy", "backup")
 """Who has an account on the ssh servers, with a key and a password that last as long as the recording."""
 
-SITE_NAMES = ("news.example", "cdn.example", "docs.example", "updates.example", "video.example", "mail.example")
+SITE_NAMES = (
+    "news.example", "cdn.example", "docs.example", "updates.example", "video.example", "mail.example", "cloud.example",
+    "telemetry.example",
+)  # fmt: skip
 """What the world outside offers."""
+MAIL = "mail.corp.example"
 C2_NAME = "status.sync-cloud.example"
 TUNNEL_NAME = "t.files-sync.example"
 
@@ -41,6 +45,9 @@ _SHOP = """
     location /admin/ { auth_basic "Back office"; auth_basic_user_file %s; }
     location = /health { return 200 "ok\\n"; }
 """
+
+TAKES = "location = /upload { client_max_body_size 64m; proxy_pass http://127.0.0.1:8000; }"
+"""What a web server needs in order to take what is sent to it."""
 
 _SSHD = """
 Port 22

@@ -5,6 +5,7 @@ import random
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -28,6 +29,7 @@ SERVERS = {
     "files": ("10.20.10.20", "file server: ssh, iperf3"),
     "broker": ("10.20.10.30", "takes measurements of sensors (MQTT)"),
     "dns1": ("10.20.10.53", "resolver and time server"),
+    "mail": ("10.20.10.40", "mail server (SMTP, IMAP)"),
     "world": ("198.51.100.10", "web sites of the world"),
     "isp": ("198.51.100.53", "name server of the world"),
     "c2": ("203.0.113.66", "an attacker's master server"),
@@ -74,13 +76,17 @@ class Session:
             self.hosts[name] = self.network.add_host(name, address)
         net, hosts, scratch = self.network, self.hosts, self.scratch
         servers.start_shop(net, hosts["web1"], scratch / "web1", 1, self.logs, self.passwords["ops"])
-        servers.start_web(net, hosts["world"], scratch / "world", 2)
+        servers.start_web(net, hosts["world"], scratch / "world", 2, extra=servers.TAKES)
+        net.start(hosts["world"].command(sys.executable, servers.CHATTER, "app", "8000"), scratch / "takes.out")
         servers.start_web(net, hosts["c2"], scratch / "c2", 3, extra='location = /gate { return 200 "0"; }')
         for name, file, iso in (("web1", "auth.log", False), ("files", "auth-files.log", True)):
             ssh = servers.start_ssh(net, hosts[name], scratch / f"ssh-{name}", self.logs / file, self.passwords, iso)
             self._listeners.append(ssh)
         world, isp = SERVERS["world"][0], SERVERS["isp"][0]
-        own = {"www.corp.example": SERVERS["web1"][0], "files.corp.example": SERVERS["files"][0]}
+        own = {
+            "www.corp.example": SERVERS["web1"][0], "files.corp.example": SERVERS["files"][0],
+            servers.MAIL: SERVERS["mail"][0],
+        }  # fmt: skip
         elsewhere = {"": isp, servers.TUNNEL_NAME: SERVERS["evil-ns"][0], "corp.example": ""}
         servers.start_resolver(net, hosts["dns1"], scratch / "dns1", own, elsewhere)
         sites = dict.fromkeys(servers.SITE_NAMES, world) | {servers.C2_NAME: SERVERS["c2"][0]}
@@ -90,6 +96,7 @@ class Session:
         )
         servers.start_talker(net, hosts["dns1"], scratch, "ntpd", "123")
         servers.start_talker(net, hosts["broker"], scratch, "broker", "1883")
+        servers.start_talker(net, hosts["mail"], scratch, "postman")
         net.start(hosts["files"].command("iperf3", "-s"), scratch / "iperf3.out")
 
     def loops(self, clock: Clock) -> list[Callable[[], None]]:
@@ -120,6 +127,16 @@ class Session:
             partial(people.poll, clock, hosts["partner"], "http://www.corp.example/api/stock", 2, "partner-sync/0.9"),
             partial(people.poll, clock, hosts["uptime"], "http://www.corp.example/", 10, "Uptime/2"),
         ]
+        work += [partial(people.write_mail, clock, hosts[n], self.scratch) for n in ("ada-pc", "ben-pc", "cleo-pc")]
+        work += [partial(people.read_mail, clock, hosts[n]) for n in ("ada-pc", "ben-pc", "dan-pc")]
+        work += [partial(people.report, clock, hosts[n]) for n in ("climate", "ada-pc", "build")]
+        work += [
+            partial(people.upload, clock, hosts["camera"], self.scratch, 40_000, 9),
+            partial(people.upload, clock, hosts["nas"], self.scratch, 3_000_000, 60),
+            partial(people.stream, clock, hosts["cleo-pc"]),
+            partial(people.announce, clock, hosts["climate"]),
+            partial(people.announce, clock, hosts["dan-pc"]),
+        ]
         return work + [partial(people.shop, clock, hosts["cafe"])] * 3
 
     def capture(self, bridge: str, file: Path, keep: str = "") -> subprocess.Popen[bytes]:
@@ -127,11 +144,11 @@ class Session:
         words = ["tcpdump", "-i", bridge, "-U", "-n", "-Z", "root", "-w", str(file), *keep.split()]
         return self.network.start(self.network.router.command(*words), self.scratch / f"{file.name}.out")
 
-    def part(self, seconds: int, captures: dict[str, Path], attacking: bool) -> list[Begun]:
-        """Play a part of the recording; return the attacks that began in it."""
+    def part(self, seconds: int, captures: dict[str, Path], attacking: bool, rate: float = 1.0) -> list[Begun]:
+        """Play a part of the recording; return the attacks that began in it. `rate`: how busy everybody is."""
         dumps = [self.capture("lan0", captures["lan0"]), self.capture("wan0", captures["wan0"], EDGE)]
         time.sleep(1)
-        clock = Clock(random.Random(self.rng.random()))
+        clock = Clock(random.Random(self.rng.random()), rate)
         begun: list[Begun] = []
         threads = [in_background(loop) for loop in self.loops(clock)]
         if attacking:
