@@ -1,4 +1,4 @@
-"""Build a `Batch` from rows that come one by one, in the order of the lines.
+"""Build a `Batch` from rows that come one by one in the order of the lines, or many at once in the order of theirs.
 
 Texts are interned: each distinct text is decoded and stored once a batch. Bytes that aren't UTF-8 become `\\xNN` (so
 does half a surrogate pair from JSON): every text of a batch can be encoded again, and two different byte strings seldom
@@ -27,7 +27,7 @@ def decode(value: Text) -> str:
 class BatchBuilder:
     """Collects the rows of one batch."""
 
-    __slots__ = ("_codes", "_hosts", "_rows", "_texts", "_times", "now_ns")
+    __slots__ = ("_codes", "_hosts", "_lines", "_rows", "_tables", "_texts", "_times", "now_ns")
 
     def __init__(self, now_ns: int) -> None:
         self.now_ns = now_ns
@@ -36,7 +36,9 @@ class BatchBuilder:
         self._codes: dict[Text, int] = {"": 0, b"": 0}
         self._hosts: dict[Text, int] = {"": 0, b"": 0}
         self._times: list[int] = []
+        self._lines: list[int] = []
         self._rows: dict[Kind, list[Row]] = {}
+        self._tables: dict[Kind, list[Rows]] = {}
 
     def text(self, value: Text) -> int:
         """Return the code of a text."""
@@ -53,10 +55,15 @@ class BatchBuilder:
     def row(self, kind: Kind, row: Row) -> None:
         """Add a row of any kind: the values of its columns, texts as codes."""
         self._times.append(row[0])
+        self._lines.append(row[1])
         rows = self._rows.get(kind)
         if rows is None:
             rows = self._rows[kind] = []
         rows.append(row)
+
+    def table(self, kind: Kind, rows: Rows) -> None:
+        """Add rows of one kind, in the order of their lines; lines that have other rows have none here."""
+        self._tables.setdefault(kind, []).append(rows)
 
     def auth(
         self,
@@ -103,12 +110,24 @@ class BatchBuilder:
     def build(self, name: str, watermark: int) -> tuple[Batch, list[int]]:
         """Return the batch, each table sorted by (ts, seq), and the lines whose rows don't fit their columns."""
         misfits: list[int] = []
-        tables = {kind: _table(DTYPES[kind], self._rows[kind], misfits) for kind in DTYPES if kind in self._rows}
+        tables: dict[Kind, Rows] = {}
+        for kind, dtype in DTYPES.items():
+            parts = self._tables.get(kind, [])
+            if kind in self._rows:
+                parts = [_table(dtype, self._rows[kind], misfits), *parts]
+            if parts:
+                tables[kind] = _sorted(parts)
         return Batch((name,), watermark, tables, self._texts), misfits
 
     def event_times(self) -> NDArray[np.int64]:
         """Return the event times of the rows in the order of the lines."""
-        return np.array(self._times, np.int64)
+        times = np.array(self._times, np.int64)
+        tables = [table for parts in self._tables.values() for table in parts]
+        if not tables:
+            return times
+        lines = np.concatenate([np.array(self._lines, np.uint64), *(table["seq"] for table in tables)])
+        every: NDArray[np.int64] = np.concatenate([times, *(table["ts"] for table in tables)])
+        return every[np.argsort(lines, kind="stable")]
 
     def _intern(self, value: Text) -> int:
         string = decode(value)
@@ -125,7 +144,15 @@ def _table(dtype: "np.dtype[np.void]", rows: list[Row], misfits: list[int]) -> R
         table = np.array(rows, dtype)
     except (OverflowError, ValueError):
         table = np.array([row for row in rows if _fits(row, dtype, misfits)], dtype)
-    return table[np.argsort(table["ts"], kind="stable")]
+    return table
+
+
+def _sorted(parts: list[Rows]) -> Rows:
+    """Return the rows of several tables by (ts, seq); rows of one line keep their order."""
+    if len(parts) == 1:
+        return parts[0][np.argsort(parts[0]["ts"], kind="stable")]
+    table = np.concatenate(parts)
+    return table[np.lexsort((table["seq"], table["ts"]))]
 
 
 def _fits(row: Row, dtype: "np.dtype[np.void]", misfits: list[int]) -> bool:

@@ -13,7 +13,7 @@ watermark by no more than the slack is as good as on time.
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sensors.logs.acquire import follow_blocks, open_file, read_blocks
 from sensors.logs.builder import BatchBuilder
@@ -38,6 +38,18 @@ class LineParser(Protocol):
         ...
 
 
+@runtime_checkable
+class BlockParser(Protocol):
+    """Understands whole blocks as well, of lines that have the plain form that most lines of its format have."""
+
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> int:
+        """Add the rows of a block; return how many lines were understood here.
+
+        Lines of which it isn't certain that `parse` would do the very same are given to `one` by their index, in order.
+        """
+        ...
+
+
 class LogSource:
     """One log file."""
 
@@ -55,6 +67,7 @@ class LogSource:
         self._item = item
         self.parser = parser
         self.slack_ns = slack_ns
+        self._by_block = parser if isinstance(parser, BlockParser) else None
         self._clock = clock
         self._watermark = Watermark(slack_ns)
         with open_file(item.path) as stream:
@@ -84,27 +97,30 @@ class LogSource:
         return batch
 
     def _parse(self, block: Block, builder: BatchBuilder) -> None:
-        parse, parsed, ignored = self.parser.parse, 0, 0
-        for seq, line in enumerate(block.lines, block.first):
-            try:
-                if parse(line[:-1] if line[-1:] == b"\r" else line, seq, builder):
-                    parsed += 1
-                else:
-                    ignored += 1
-            except MalformedLineError as error:
-                self._fault(block, seq, error.code, error.text)
-            except ValueError:
-                self._fault(block, seq, "log.value", "a value isn't what its field should hold")
         self.counters.read += len(block.lines)
-        if block.cut:
-            self._cut(block, parsed, ignored)
+        if self._by_block is not None and not block.cut:
+            self.counters.parsed += self._by_block.parse_block(
+                block, builder, lambda index: self._parse_line(block, index, builder)
+            )
             return
-        self.counters.parsed += parsed
-        self.counters.ignored += ignored
+        for index in range(len(block.lines)):
+            self._parse_line(block, index, builder)
 
-    def _cut(self, block: Block, parsed: int, ignored: int) -> None:
-        if parsed or ignored:  # the row of what was left is kept; the line counts as malformed, and once
-            self._fault(block, block.first, "log.line-too-long", "the line was cut")
+    def _parse_line(self, block: Block, index: int, builder: BatchBuilder) -> None:
+        line, seq = block.lines[index], block.first + index
+        try:
+            parsed = self.parser.parse(line[:-1] if line[-1:] == b"\r" else line, seq, builder)
+        except MalformedLineError as error:
+            self._fault(block, seq, error.code, error.text)
+        except ValueError:
+            self._fault(block, seq, "log.value", "a value isn't what its field should hold")
+        else:
+            if block.cut:  # the row of what was left is kept; the line counts as malformed, and once
+                self._fault(block, seq, "log.line-too-long", "the line was cut")
+            elif parsed:
+                self.counters.parsed += 1
+            else:
+                self.counters.ignored += 1
 
     def _fault(self, block: Block, seq: int, code: str, text: str) -> None:
         self.counters.fault(Fault(code, block.offset_of(seq - block.first), text, seq))

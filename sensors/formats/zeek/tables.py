@@ -34,8 +34,8 @@ class Table:
 
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
 _ENDS = ("ts", "id.orig_h", "id.resp_h")
-_STATES: dict[Text, int] = {form: int(state) for state in ConnState for form in (state.name, state.name.encode())}
-_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "sctp": 132}
+STATES: dict[Text, int] = {form: int(state) for state in ConnState for form in (state.name, state.name.encode())}
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "sctp": 132}
 _SERVICES = {
     "dns": Service.DNS, "http": Service.HTTP, "ssl": Service.TLS, "tls": Service.TLS, "ssh": Service.SSH,
     "ftp": Service.FTP, "smtp": Service.SMTP, "smb": Service.SMB, "rdp": Service.RDP, "ntp": Service.NTP,
@@ -93,7 +93,7 @@ def _truth(value: Value) -> bool:
 
 
 @lru_cache(4096)
-def _flags(history: Text) -> tuple[int, int]:
+def flags_of(history: Text) -> tuple[int, int]:
     """Return the TCP flags that orig (upper case) and resp (lower case) sent, as far as `history` tells."""
     flags = [0, 0]
     for letter in _string(history):
@@ -102,7 +102,7 @@ def _flags(history: Text) -> tuple[int, int]:
 
 
 @lru_cache(4096)
-def _service(value: Text) -> int:
+def service_of(value: Text) -> int:
     """Return the first service known of a list like `gssapi,smb`."""
     known = (_SERVICES.get(name.strip("-").lower()) for name in _string(value).split(","))
     return int(next((service for service in known if service), Service.UNKNOWN))
@@ -118,7 +118,7 @@ def _halves(value: Text) -> tuple[int, int]:
 
 def _protocol(value: Value, orig_high: int) -> int:
     name = _string(value).lower()
-    return 58 if name == "icmp" and orig_high else _PROTOCOLS.get(name, 0)
+    return 58 if name == "icmp" and orig_high else PROTOCOLS.get(name, 0)
 
 
 def _conn(values: Values, seq: int, out: BatchBuilder) -> bool:
@@ -128,11 +128,11 @@ def _conn(values: Values, seq: int, out: BatchBuilder) -> bool:
     last = first + _duration(duration)
     orig_halves, resp_halves = _halves(_needed(orig)), _halves(_needed(resp))
     protocol = _protocol(proto, orig_halves[0])
-    flags = _flags(_text(history)) if protocol == 6 else (0, 0)
+    flags = flags_of(_text(history)) if protocol == 6 else (0, 0)
     packets, sizes = (_number(orig_packets), _number(resp_packets)), (_number(orig_bytes), _number(resp_bytes))
     row = (
         last, seq, 0, _WHOLE, *orig_halves, *resp_halves,
-        _number(orig_port), _number(resp_port), protocol, _STATES.get(_text(state), 0), _service(_text(service)),
+        _number(orig_port), _number(resp_port), protocol, STATES.get(_text(state), 0), service_of(_text(service)),
         *flags, first, last, *packets, *sizes, _number(orig_ip_bytes), _number(resp_ip_bytes), *packets, *sizes,
     )  # fmt: skip
     out.row(Kind.FLOW, row)
