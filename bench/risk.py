@@ -13,7 +13,7 @@ import time
 import numpy as np
 from river.anomaly import HalfSpaceTrees
 
-from risk.detectors.half_space_trees import COLUMNS, NAMES, scaled
+from risk.detectors.source_trees import COLUMNS, NAMES, scaled
 from risk.engine import RiskEngine
 from risk.settings import RiskSettings
 from risk.windows import FlowWindows

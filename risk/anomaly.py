@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from risk.behaviours import Place
 from risk.calibration import SlidingConformal
-from risk.detectors.half_space_trees import COLUMNS, WINDOW, HalfSpaceModel, scaled
+from risk.detectors.source_trees import COLUMNS, WINDOW, HalfSpaceModel, scaled
 from risk.settings import RiskSettings
 from risk.values import Evidence, Words
 from risk.windows import FlowView

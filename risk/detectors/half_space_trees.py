@@ -1,85 +1,73 @@
-"""Half-space trees over the behaviour of sources (Tan, Ting, Liu 2011), as river implements them.
+"""Half-space trees (Tan, Ting, Liu 2011), grown and walked as river 0.26 does, compiled.
 
-A score near 1 says that few learnt rows lay where this one lies. Features are put on 0..1 by their fixed working
-ranges, not by what was seen, so that nobody can stretch the scale by one extreme value.
+Given the same seed and the same features in the order of their names, trees, masses and scores are those of
+`river.anomaly.HalfSpaceTrees` (tested to 1e-12). A score near 1 says that few of the latest `WINDOW` learnt rows lay
+where this one lies; it is 0 until the first window has passed.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Sequence
+from typing import ClassVar
 
-from river.anomaly import HalfSpaceTrees
+import numpy as np
 
-from risk.values import Contribution
-from risk.windows import FEATURES, INDEX
+from risk.detectors import kernel
+from risk.detectors.base import Detector, Matrix, Vector
+from risk.detectors.scale import unit
 
-NAMES: tuple[str, ...] = (
-    *(f"src_{what}_{horizon}" for what in ("starts", "failed", "ports", "peers") for horizon in (10, 60, 600)),
-    "src_out_600",
-    "src_out_share",
-    "src_slow_14400",
-)
-COLUMNS: tuple[int, ...] = tuple(INDEX[name] for name in NAMES)
-WINDOW = 256
-"""Rows of a tree's window; the first one passes before anything is scored."""
-FORGET = 0.01
-"""Weight of a new row in what is called usual."""
-SHOWN = 4
+PADDING = 0.15
+"""A split stays this share of the range away from its ends."""
 
 
-def scaled(values: Sequence[float]) -> list[float]:
-    """Return raw features (in the order of `NAMES`) on 0..1; wide ranges by logarithm."""
-    return [_scale(column, value) for column, value in zip(COLUMNS, values, strict=True)]
+class HalfSpaceTrees(Detector):
+    """Random trees over the unit cube, and how many rows of the last window passed each node."""
 
+    name = "half_space_trees"
+    kept: ClassVar[tuple[str, ...]] = ("feature", "threshold", "mass", "latest", "count", "ready")
 
-def _scale(column: int, value: float) -> float:
-    top = FEATURES[column].top
-    share = value if top <= 1 else math.log1p(max(value, 0.0)) / math.log1p(top)
-    return min(max(share, 0.0), 1.0)
+    def __init__(self, names: Sequence[str], seed: int, trees: int = 20, height: int = 8, window: int = 256) -> None:
+        super().__init__(names)
+        self.window, self.height = window, height
+        inner, nodes = 2**height - 1, 2 ** (height + 1) - 1
+        self.feature = np.zeros((trees, inner), np.int64)
+        self.threshold = np.zeros((trees, inner))
+        self.mass, self.latest = np.zeros((trees, nodes)), np.zeros((trees, nodes))
+        self.count, self.ready = 0, 0
+        dice = random.Random(seed)  # noqa: S311 - no secret: the trees are drawn as river draws them
+        for tree in range(trees):
+            self._grow(tree, 0, [(0.0, 1.0)] * len(self.names), dice)
 
+    def score_many(self, rows: Matrix) -> Vector:
+        """Return 0..1; 0 until the first window has passed."""
+        return self.score_unit(unit(rows))
 
-def _unscale(column: int, share: float) -> float:
-    top, share = FEATURES[column].top, min(max(share, 0.0), 1.0)
-    return share if top <= 1 else math.expm1(share * math.log1p(top))
+    def learn_many(self, rows: Matrix) -> None:
+        """Count rows; after each window the counts become the reference. Equal to one by one."""
+        self.learn_unit(unit(rows))
 
+    def score_unit(self, rows: Matrix) -> Vector:
+        """Score rows that lie on 0..1 already."""
+        out = np.zeros(len(rows))
+        if not self.ready:
+            return out
+        kernel.trees_score(rows, self.feature, self.threshold, self.mass, 0.1 * self.window, out)
+        return np.asarray(1.0 - out / (len(self.feature) * self.window * (2 ** (self.height + 1) - 1)), np.float64)
 
-class HalfSpaceModel:
-    """Trees, and beside them the usual range of each feature, for words."""
+    def learn_unit(self, rows: Matrix) -> None:
+        """Learn rows that lie on 0..1 already."""
+        self.learnt += len(rows)
+        self.ready |= self.count + len(rows) >= self.window
+        self.count = kernel.trees_learn(
+            rows, self.feature, self.threshold, self.mass, self.latest, self.count, self.window
+        )
 
-    def __init__(self, seed: int) -> None:
-        self._trees = HalfSpaceTrees(n_trees=10, height=8, window_size=WINDOW, seed=seed)
-        self._mean = [0.0] * len(NAMES)
-        self._spread = [0.0] * len(NAMES)
-        self.learnt = 0
-
-    def score(self, values: Sequence[float]) -> float:
-        """Return how unusual scaled features are, 0..1; 0 until the first window has passed."""
-        return float(self._trees.score_one(_named(values)))  # type: ignore[no-untyped-call]  # river
-
-    def learn(self, values: Sequence[float]) -> None:
-        """Learn scaled features as usual."""
-        self._trees.learn_one(_named(values))  # type: ignore[no-untyped-call]  # river
-        self.learnt += 1
-        rate = max(FORGET, 1 / self.learnt)
-        for place, value in enumerate(values):
-            off = value - self._mean[place]
-            self._mean[place] += rate * off
-            self._spread[place] += rate * (abs(off) - self._spread[place])
-
-    def explain(self, values: Sequence[float]) -> tuple[Contribution, ...]:
-        """Return the features that lie farthest from what is usual, with their usual ranges."""
-        off = [
-            abs(value - mean) / (spread + 0.02)
-            for value, mean, spread in zip(values, self._mean, self._spread, strict=True)
-        ]
-        best = sorted(range(len(NAMES)), key=lambda place: (-off[place], place))[:SHOWN]
-        total = sum(off[place] for place in best) or 1.0
-        return tuple(self._fact(place, values[place], off[place] / total) for place in best)
-
-    def _fact(self, place: int, value: float, share: float) -> Contribution:
-        column, mean, reach = COLUMNS[place], self._mean[place], 3 * self._spread[place]
-        low, high = _unscale(column, mean - reach), _unscale(column, mean + reach)
-        return Contribution(NAMES[place], round(_unscale(column, value), 4), round(low, 4), round(high, 4), share)
-
-
-def _named(values: Sequence[float]) -> Mapping[str, float]:
-    return dict(zip(NAMES, values, strict=True))
+    def _grow(self, tree: int, node: int, limits: list[tuple[float, float]], dice: random.Random) -> None:
+        if node >= self.feature.shape[1]:
+            return
+        widths = [high - low for low, high in limits]
+        feature = dice.choices(range(len(limits)), weights=widths)[0]
+        low, high = limits[feature]
+        split = dice.uniform(low + PADDING * (high - low), high - PADDING * (high - low))
+        self.feature[tree, node], self.threshold[tree, node] = feature, split
+        for child, part in ((2 * node + 1, (low, split)), (2 * node + 2, (split, high))):
+            self._grow(tree, child, [*limits[:feature], part, *limits[feature + 1 :]], dice)

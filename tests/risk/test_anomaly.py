@@ -4,7 +4,7 @@ import random
 
 from risk.anomaly import Anomaly, Sample
 from risk.behaviours import Place
-from risk.detectors.half_space_trees import NAMES
+from risk.detectors.source_trees import NAMES
 from risk.settings import RiskSettings
 from sensors.values import Entity, EntityKind
 

@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk.calibration import SlidingConformal
+from risk.calibration.conformal import SlidingConformal
 
 
 def test_the_declared_rate_is_kept_on_exchangeable_scores() -> None:

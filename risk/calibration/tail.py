@@ -1,0 +1,76 @@
+"""How rare a score is among known usual ones, also beyond the highest of them.
+
+Within the known scores a p-value is the conformal one: (1 + how many are at least as high) / (n + 1), which is valid as
+far as the new score is exchangeable with them (Vovk, Gammerman, Shafer 2005). Where few or none are as high it
+is taken from a generalised Pareto tail fitted to the highest scores (Pickands 1975), by probability-weighted moments
+(Hosking, Wallis 1987): an estimate, no guarantee. It falls with the score, never below `LEAST`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+SHARE = 0.05
+"""Share of the scores that the tail is fitted to."""
+FEWEST = 20
+"""Scores that a tail needs."""
+LEAST = 1e-12
+MOST_SHAPE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Known scores and the tail beyond them."""
+
+    scores: Vector
+    """Ascending."""
+    threshold: float
+    """Where the tail begins."""
+    share: float
+    """Of the scores above it; 0 where no tail could be fitted."""
+    shape: float
+    scale: float
+
+    @classmethod
+    def fit(cls, scores: Vector) -> "Tail":
+        """Return the tail of ascending scores."""
+        number = round(len(scores) * SHARE)
+        if number < FEWEST:
+            return cls(scores, 0.0, 0.0, 0.0, 1.0)
+        threshold = float(scores[-number - 1])
+        shape, scale = fit_pareto(scores[-number:] - threshold)
+        return cls(scores, threshold, number / len(scores) if scale > 0 else 0.0, shape, scale)
+
+    def p_values(self, scores: Vector) -> Vector:
+        """Return how often usual scores are at least as high as each, in (0, 1]."""
+        number = len(self.scores)
+        higher = number - np.searchsorted(self.scores, scores, side="left")
+        empirical = np.asarray((1.0 + higher) / (number + 1.0), np.float64)
+        if not self.share:
+            return empirical
+        beyond = np.minimum(empirical, self._beyond(scores))
+        return np.asarray(np.where(higher > 0, empirical, beyond), np.float64)
+
+    def _beyond(self, scores: Vector) -> Vector:
+        reach = np.maximum(scores - self.threshold, 0.0) / self.scale
+        log_p = -reach if self.shape < 1e-6 else -np.log1p(self.shape * reach) / self.shape
+        return np.asarray(np.maximum(self.share * np.exp(log_p), LEAST), np.float64)
+
+
+def fit_pareto(excesses: Vector) -> tuple[float, float]:
+    """Return (shape, scale) of ascending excesses; shape within 0..`MOST_SHAPE`, so that the tail never ends.
+
+    A negative shape would give everything beyond some score the p-value 0. Scale 0 says that all excesses are alike.
+    """
+    number = len(excesses)
+    mean = float(excesses.mean())
+    if mean <= 0 or excesses[0] == excesses[-1]:
+        return 0.0, 0.0
+    above = 1.0 - (np.arange(1, number + 1) - 0.35) / number
+    weighted = float((above * excesses).mean())
+    shape = 2.0 - mean / (mean - 2.0 * weighted) if mean > 2.0 * weighted else MOST_SHAPE
+    shape = min(max(shape, 0.0), MOST_SHAPE)
+    return shape, mean * (1.0 - shape)  # the mean of a generalised Pareto variable is scale / (1 - shape)
