@@ -15,7 +15,7 @@ from policy.document import number, request_document
 from policy.errors import AnswerError, DocumentError
 from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
-from sensors.values import Entity, EntityKind
+from sensors.entities import Entity, EntityKind
 
 __all__ = ["Decider", "canonical", "checked_answer", "decision_record", "recorded_decision"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sensors.values import Entity
+from sensors.entities import Entity
 
 
 class Verdict(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sensors.values import Entity
+from sensors.entities import Entity
 
 
 class Level(StrEnum):

@@ -7,7 +7,7 @@ else it is the canonical text of RFC 5952, and IPv4 stays IPv4.
 import ipaddress
 from functools import lru_cache
 
-from sensors.values import Entity, EntityKind
+from sensors.entities import Entity, EntityKind
 
 _V4_MAPPED = 0xFFFF << 32
 _HALF = (1 << 64) - 1

@@ -15,31 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sensors.entities import Entity as Entity
+from sensors.entities import EntityKind as EntityKind
+
 Rows = NDArray[np.void]
 """Rows of a structured array; its dtype is one of `DTYPES`."""
-
-
-class EntityKind(StrEnum):
-    """What an entity is. `HOST` is a name that a log gives where others give an address."""
-
-    IP = "ip"
-    HOST = "host"
-    SUBNET = "subnet"
-    USER = "user"
-    DEVICE = "device"
-    SESSION = "session"
-    WORKLOAD = "workload"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Entity:
-    """Somebody or something that can carry risk. `id` is normalised: see `sensors.addresses`."""
-
-    kind: EntityKind
-    id: str
-
-    def __str__(self) -> str:
-        return self.id
 
 
 class Kind(StrEnum):
@@ -272,6 +252,16 @@ TEXT_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a live source had been read when a batch was made."""
+
+    place: Mapping[str, Any]
+    """Where reading goes on after it, as the sensor understands it (JSON values, hence Any)."""
+    counters: Mapping[str, int]
+    """What had been counted up to there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Observations of one stretch of event time, in columns.
 
@@ -283,6 +273,8 @@ class Batch:
     watermark: int
     tables: Mapping[Kind, Rows]
     texts: Sequence[str] = ("",)
+    mark: Mark | None = None
+    """Of a source that can go on where it stood."""
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.tables.values())
@@ -301,6 +293,16 @@ class Fault:
 
 
 MAX_FAULTS_KEPT = 20
+MAX_SAMPLES_KEPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A piece of input that could not be read, as it came: whoever shows or stores it masks it first."""
+
+    code: str
+    line: int
+    text: bytes
 
 
 @dataclass(slots=True)
@@ -324,6 +326,17 @@ class Counters:
     bytes: int = 0
     faults: list[Fault] = field(default_factory=list)
     """The first `MAX_FAULTS_KEPT` faults."""
+    samples: list[Sample] = field(default_factory=list)
+    """The newest `MAX_SAMPLES_KEPT` that could not be read."""
+
+    def sample(self, sample: Sample) -> None:
+        """Keep what could not be read in place of the oldest."""
+        self.samples = [*self.samples, sample][-MAX_SAMPLES_KEPT:]
+
+    def restore(self, counts: Mapping[str, int]) -> None:
+        """Go on counting from what `as_dict` gave."""
+        for name in self.as_dict():
+            setattr(self, name, int(counts.get(name, 0)))
 
     def fault(self, fault: Fault) -> None:
         """Count one malformed piece of input and keep the first few."""

@@ -19,7 +19,7 @@ from policy.errors import DialectError
 from policy.gateways.question import Answer, Headers, Question
 from policy.values import Decision, Subject, Verdict
 from sensors.addresses import host_entity, normalise_host
-from sensors.values import EntityKind
+from sensors.entities import EntityKind
 
 MAX_HEADER_BYTES = 16_384
 """All headers of a question together."""
