@@ -1,8 +1,8 @@
 """What a behaviour is, and which there are.
 
 A behaviour is one module in `risk/evidence/` with a module-level `BEHAVIOUR`; adding one touches nothing else. On
-flows it is a set of rules over the feature matrix (`FlowRule`), on log observations a watcher with bounded windows of
-its own.
+flows it is a set of rules over the feature matrix (`FlowRule`), or a watcher that picks the few rows it needs; on log
+observations a watcher. Watchers have bounded windows of their own.
 """
 
 import importlib
@@ -110,6 +110,12 @@ class Mark:
     evidence: Evidence
 
 
+def place_of(view: FlowView, row: int) -> Place:
+    """Return where a flow row stands."""
+    record = view.rows[row]
+    return Place(int(record["ts"]), view.sources[int(record["source"])], int(record["seq"]))
+
+
 @dataclass(frozen=True, slots=True)
 class FlowRule:
     """A threshold on the feature matrix; the originator of a row that crosses it is to blame."""
@@ -125,10 +131,10 @@ class FlowRule:
 
     def mark(self, view: FlowView, row: int, strength: float) -> Mark:
         """Return the evidence of one row that crossed."""
-        record = view.rows[row]
-        place = Place(int(record["ts"]), view.sources[int(record["source"])], int(record["seq"]))
         facts = [Fact(name, view.value(row, name), usual) for name, usual in self.facts]
-        return Mark(row, self.reason.evidence(view.orig(row), place, strength, self.words(view, row), facts))
+        return Mark(
+            row, self.reason.evidence(view.orig(row), place_of(view, row), strength, self.words(view, row), facts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +168,18 @@ class LogWatcher(Protocol):
         ...
 
 
+class FlowWatcher(Protocol):
+    """Bounded windows over the few flow rows that it picks by masks."""
+
+    def watch(self, view: FlowView) -> Iterator[Mark]:
+        """Count rows in order and yield what they show."""
+        ...
+
+    def evicted(self) -> int:
+        """Return how many keys were forgotten for want of room."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """A kind of misbehaviour and how it is found."""
@@ -170,6 +188,7 @@ class Behaviour:
     title: str
     flow_rules: tuple[FlowRule, ...] = ()
     log_watchers: Mapping[Kind, Callable[[], LogWatcher]] = field(default_factory=dict)
+    flow_watchers: tuple[Callable[[], FlowWatcher], ...] = ()
 
 
 @cache
