@@ -4,10 +4,8 @@ A format is one module in `sensors/formats/` with a module-level `FORMAT`; addin
 imported when they are asked for, and a format imports what is heavy only inside `open`.
 """
 
-import gzip
 import importlib
 import pkgutil
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +13,10 @@ from pathlib import Path
 
 import sensors.formats
 from sensors.errors import UnknownFormatError, UnreadableInputError
+from sensors.logs.feed import Feed
+from sensors.logs.packed import is_packed, plain_head
 from sensors.settings import SensorSettings
-from sensors.values import Source
+from sensors.values import Counters, Mark, Source
 
 HEAD_BYTES = 8192
 
@@ -33,6 +33,18 @@ class Input:
     """The present, for time stamps without a year; never used for anything else."""
     follow: bool = False
     """Go on reading as the file grows and is rotated."""
+    feed: Callable[[Counters], Feed] | None = None
+    """Opens where the lines come from, instead of the file at `path`; what it does is counted in the counters."""
+    first: bytes | None = None
+    """What the lines begin with, where `path` is no file."""
+    mark: Mark | None = None
+    """How far the source had been read before."""
+    zone: str = ""
+    """IANA name of the zone of stamps that don't tell theirs; empty: UTC."""
+
+    def head(self) -> bytes:
+        """Return the first plain bytes; raise `UnreadableInputError`."""
+        return read_head(self.path) if self.first is None else self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +68,51 @@ def formats() -> tuple[Format, ...]:
 
 
 def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file, uncompressed where it is gzip; raise `UnreadableInputError`."""
+    """Return the first bytes of a file, unpacked where it is gzip or Zstandard; raise `UnreadableInputError`."""
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
     except OSError as error:
         raise UnreadableInputError(f"{path}: {error.strerror or error}") from error
-    if head[:2] == b"\x1f\x8b":
-        try:
-            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
-        except (zlib.error, gzip.BadGzipFile):
-            return head
-    return head
+    return plain_head(head, HEAD_BYTES) or head if is_packed(head) else head
+
+
+def best_format(head: bytes, name: str) -> Format | None:
+    """Return the format that recognises a file best by its first plain bytes and its name; None where none does."""
+    scores = [(candidate.recognise(head, name), candidate) for candidate in formats()]
+    score, best = max(scores, key=lambda scored: scored[0])
+    return best if score > 0 else None
 
 
 def recognise(path: Path) -> Format:
     """Return the format that recognises a file best; raise `UnknownFormatError` or `UnreadableInputError`."""
-    head = read_head(path)
-    scores = [(candidate.recognise(head, path.name), candidate) for candidate in formats()]
-    score, best = max(scores, key=lambda scored: scored[0])
-    if score <= 0:
-        known = ", ".join(candidate.name for candidate in formats())
-        raise UnknownFormatError(f"{path}: no format recognises it; name one with --format ({known})")
-    return best
+    return _recognised(read_head(path), path.name, str(path))
+
+
+def _recognised(head: bytes, name: str, shown: str) -> Format:
+    found = best_format(head, name)
+    if found is None:
+        raise UnknownFormatError(f"{shown}: no format recognises it; name one with --format ({_known()})")
+    return found
+
+
+def find_format(name: str) -> Format:
+    """Return the format of a name; raise `UnknownFormatError`."""
+    for candidate in formats():
+        if candidate.name == name:
+            return candidate
+    raise UnknownFormatError(f"there is no format {name!r}; there are {_known()}")
 
 
 def open_source(item: Input, format_name: str = "") -> Source:
-    """Open an input, by the named format or by the one that recognises it."""
-    if not format_name:
-        return recognise(item.path).open(item)
-    for candidate in formats():
-        if candidate.name == format_name:
-            return candidate.open(item)
-    known = ", ".join(candidate.name for candidate in formats())
-    raise UnknownFormatError(f"there is no format {format_name!r}; there are {known}")
+    """Open an input, by the named format or by the one that recognises it.
+
+    Raises `UnknownFormatError` or `UnreadableInputError`.
+    """
+    if format_name:
+        return find_format(format_name).open(item)
+    return _recognised(item.head(), item.path.name, item.name).open(item)
+
+
+def _known() -> str:
+    return ", ".join(candidate.name for candidate in formats())

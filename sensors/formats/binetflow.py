@@ -14,7 +14,7 @@ from sensors.logs.flows import ACK, FIN, PROTOCOLS, PSH, RST, SYN, TCP, URG, End
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import LogSource
 from sensors.logs.time import SECOND, epoch, iso
-from sensors.registry import Format, Input, read_head
+from sensors.registry import Format, Input
 from sensors.values import ConnState, Source
 
 SLACK_NS = 600 * SECOND
@@ -109,7 +109,7 @@ def _recognise(head: bytes, name: str) -> int:
 def _open(item: Input) -> Source:
     parser = BinetflowParser()
     if item.follow:
-        for line in head_lines(read_head(item.path))[:1]:
+        for line in head_lines(item.head())[:1]:
             parser.learn(line.decode("latin-1").split(","))
     return LogSource(item, FORMAT.name, parser, SLACK_NS)
 

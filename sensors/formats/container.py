@@ -15,7 +15,7 @@ from sensors.logs.json import read_object
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import SLACK_NS, LineParser, LogSource
-from sensors.registry import Format, Input, formats, read_head
+from sensors.registry import Format, Input, formats
 from sensors.values import Source
 
 _CRI = Pattern(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) ([FP]) (.*)$")
@@ -44,6 +44,8 @@ class ContainerParser:
     def __init__(self, inner: LineParser) -> None:
         self._inner = inner
         self._held = b""
+        self.held = 0
+        """Lines that are parts of one whose end hasn't come."""
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
         """Add the rows of a line; see `LineParser`."""
@@ -55,8 +57,9 @@ class ContainerParser:
         text, ends = wrapped
         whole, self._held = self._held + text, b""
         if not ends and len(whole) < _MAX_JOINED:
-            self._held = whole
+            self._held, self.held = whole, self.held + 1
             return True
+        self.held = 0
         return self._inner.parse(whole, seq, out)
 
 
@@ -80,7 +83,7 @@ def _recognise(head: bytes, name: str) -> int:
 
 
 def _open(item: Input) -> Source:
-    inner = _inside(read_head(item.path), item.path.name)[1]
+    inner = _inside(item.head(), item.path.name)[1]
     source = inner.open(item) if inner else None
     if isinstance(source, LogSource):
         return LogSource(item, FORMAT.name, ContainerParser(source.parser), source.slack_ns)

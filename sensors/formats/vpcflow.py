@@ -14,7 +14,7 @@ from sensors.logs.flows import ACK, SYN, TCP, UDP, Ends, add_flow
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import LogSource
 from sensors.logs.time import SECOND, epoch
-from sensors.registry import Format, Input, read_head
+from sensors.registry import Format, Input
 from sensors.values import ConnState, Source
 
 SLACK_NS = 900 * SECOND  # records come up to 15 minutes late
@@ -92,7 +92,7 @@ def _recognise(head: bytes, name: str) -> int:
 def _open(item: Input) -> Source:
     parser = VpcFlowParser()
     if item.follow:
-        for line in head_lines(read_head(item.path))[:1]:
+        for line in head_lines(item.head())[:1]:
             parser.learn(line.split())
     return LogSource(item, FORMAT.name, parser, SLACK_NS)
 

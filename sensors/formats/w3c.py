@@ -13,7 +13,7 @@ from sensors.logs.errors import MalformedLineError
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import LogSource
 from sensors.logs.time import iso
-from sensors.registry import Format, Input, read_head
+from sensors.registry import Format, Input
 from sensors.values import Source
 
 _NEEDED = ("date", "time", "c-ip")
@@ -75,7 +75,7 @@ def _open(item: Input) -> Source:
     parser = W3cParser()
     if item.follow:
         with contextlib.suppress(MalformedLineError):
-            for line in head_lines(read_head(item.path)):
+            for line in head_lines(item.head()):
                 parser.learn(line)
     return LogSource(item, FORMAT.name, parser)
 

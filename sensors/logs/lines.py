@@ -65,7 +65,9 @@ class LineCutter:
     def finish(self) -> Iterator[Block]:
         """Yield the last line where it has no line end; the next byte fed begins a new line."""
         if self._rest:
-            yield from self._blocks([self._rest])
+            block = self._block([self._rest])
+            self.offset -= 1  # there was no line end
+            yield block
         self.skipping, self._rest = False, b""
 
     def _blocks(self, lines: list[bytes]) -> Iterator[Block]:

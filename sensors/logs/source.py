@@ -13,18 +13,25 @@ watermark by no more than the slack is as good as on time.
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from sensors.logs.acquire import follow_blocks, open_file, read_blocks
+from sensors.logs.acquire import open_file, read_blocks
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.feed import Feed
+from sensors.logs.follow import Follower
 from sensors.logs.lines import Block
+from sensors.logs.skew import Skew
 from sensors.logs.time import SECOND
 from sensors.logs.watermark import Watermark
+from sensors.logs.zones import Zone, times_in_line_order
 from sensors.registry import Input
-from sensors.values import Batch, Counters, Fault, never
+from sensors.values import Batch, Counters, Fault, Mark, Sample, never
 
 SLACK_NS = 60 * SECOND
+POLL_S = 0.1
+_SAMPLE_BYTES = 300
 
 
 class LineParser(Protocol):
@@ -70,31 +77,93 @@ class LogSource:
         self._by_block = parser if isinstance(parser, BlockParser) else None
         self._clock = clock
         self._watermark = Watermark(slack_ns)
-        with open_file(item.path) as stream:
-            self.size = 0 if item.follow else stream.seek(0, 2)
+        self._zone = Zone(item.zone) if item.zone else None
+        self.skew = Skew()
+        self.newest = 0
+        """Event time (ns) of the newest row; 0 before the first."""
+        self.feed = self._open_feed()
+        self.size = 0
+        if self.feed is None:
+            with open_file(item.path) as stream:
+                self.size = stream.seek(0, 2)
+        self._held_mark: Mark | None = None
+
+    def _open_feed(self) -> Feed | None:
+        item = self._item
+        if item.mark is not None:
+            self.counters.restore(item.mark.counters)
+        if item.feed is not None:
+            return item.feed(self.counters)
+        if not item.follow:
+            return None
+        place = item.mark.place if item.mark is not None else None
+        return Follower(item.path, item.settings.max_line_bytes, self.counters, place)
 
     def batches(self, stop: Callable[[], bool] = never) -> Iterator[Batch]:
         """Yield the batches of the file; see `sensors.values.Source`."""
-        item, limit = self._item, self._item.settings.max_line_bytes
-        if not item.follow:
-            for block in read_blocks(item.path, limit, self.counters, stop):
-                yield self._batch(block, item.now_ns)
+        if self.feed is not None:
+            yield from self._follow(stop)
             return
-        for news in follow_blocks(item.path, limit, self.counters, stop):
+        for block in read_blocks(self._item.path, self._item.settings.max_line_bytes, self.counters, stop):
+            yield self._batch(block, self._item.now_ns)
+
+    def _follow(self, stop: Callable[[], bool]) -> Iterator[Batch]:
+        try:
+            while not stop():
+                for batch in self.poll():
+                    yield batch
+                    if stop():
+                        return
+                yield Batch((self.name,), max(self._clock(), self._watermark.value), {})
+                time.sleep(POLL_S)
+        finally:
+            self.close()
+
+    def poll(self) -> Iterator[Batch]:
+        """Yield what has come in of a live log since the last time, marked with how far that is."""
+        assert self.feed is not None
+        for block in self.feed.poll():
             now = self._clock()
-            batch = self._batch(news, now) if news else Batch((self.name,), 0, {})
-            yield Batch(batch.sources, max(now, self._watermark.value), batch.tables, batch.texts)
+            batch = self._batch(block, now)
+            yield replace(batch, watermark=max(now, self._watermark.value), mark=self._mark(block))
+
+    def close(self) -> None:
+        """Let go of a live log."""
+        if self.feed is not None:
+            self.feed.close()
 
     def _batch(self, block: Block, now_ns: int) -> Batch:
         builder = BatchBuilder(now_ns)
         self._parse(block, builder)
-        self.counters.late += self._watermark.advance(builder.event_times())
-        batch, misfits = builder.build(self.name, self._watermark.value)
+        times = builder.event_times()
+        batch, misfits = builder.build(self.name, 0)
         for seq in sorted(set(misfits)):
             self.counters.parsed -= 1
             self._fault(block, seq, "log.range", "a number is too large or negative")
+        if self._zone is not None:
+            batch = self._zone.shift(batch, block)
+            times = times_in_line_order(batch)
+        self.counters.late += self._watermark.advance(times)
         self.counters.rows += len(batch)
-        return batch
+        if len(times):
+            self.newest = max(self.newest, int(times.max()))
+            if self.feed is not None:
+                self.skew.take(now_ns, times)
+        return replace(batch, watermark=self._watermark.value)
+
+    def _mark(self, block: Block) -> Mark:
+        """Return how far the block goes; lines of which the parser still holds the text are left to be read again."""
+        assert self.feed is not None
+        held, counts = int(getattr(self.parser, "held", 0)), self.counters.as_dict()
+        if not held:
+            self._held_mark = None
+            return Mark(self.feed.place, counts)
+        if self._held_mark is None or held <= len(block.lines):
+            first = len(block.lines) - held
+            place = {"offset": block.offset_of(first), "line": block.first + first, "skipping": False}
+            self._held_mark = Mark({**self.feed.place, **place}, counts)
+        less = {name: counts[name] - held for name in ("read", "parsed")}
+        return replace(self._held_mark, counters=counts | less)
 
     def _parse(self, block: Block, builder: BatchBuilder) -> None:
         self.counters.read += len(block.lines)
@@ -123,4 +192,6 @@ class LogSource:
                 self.counters.ignored += 1
 
     def _fault(self, block: Block, seq: int, code: str, text: str) -> None:
-        self.counters.fault(Fault(code, block.offset_of(seq - block.first), text, seq))
+        index = seq - block.first
+        self.counters.fault(Fault(code, block.offset_of(index), text, seq))
+        self.counters.sample(Sample(code, seq, block.lines[index][:_SAMPLE_BYTES]))
