@@ -32,6 +32,7 @@ from policy.decide import Decider
 from policy.document import request_document
 from policy.engines.embedded import EmbeddedEngine
 from policy.engines.opa import OpaEngine
+from policy.engines.opa_link import OpaServer
 from policy.values import AccessRequest, Resource, Subject
 from risk.values import Assessment, Level
 from sensors.values import Entity, EntityKind
@@ -172,7 +173,7 @@ def compare(folder: Path, asked: list[Question], options: argparse.Namespace) ->
     bundle = load_bundle(folder)
     embedded, decider = EmbeddedEngine(bundle), Decider(EmbeddedEngine(bundle))
     with real_opa(options.opa, folder) as url:
-        opa = OpaEngine(url, bundle, timeout_s=10)
+        opa = OpaEngine(OpaServer(url), bundle, timeout_s=10)
         differ = sum(opa.evaluate(document) != embedded.evaluate(document) for document in documents)
         ways: dict[str, Callable[[int], Any]] = {
             "opa-python-client, real OPA": lambda n: opa.evaluate(documents[n]),

@@ -7,7 +7,7 @@ record itself (see `ostiary.recorder`) and does nothing to the network unless th
 import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ostiary.settings import Settings
 from ostiary.state import POLICY
@@ -21,6 +21,9 @@ from response.values import Action
 from risk.engine import RiskEngine
 from risk.values import Finding
 from sensors.values import Batch, Entity
+
+if TYPE_CHECKING:  # its client is heavy, and may be missing
+    from policy.engines.opa_link import OpaServer
 
 PACKETS = frozenset({"pcap", "live"})
 """Formats whose observations come from packets rather than lines."""
@@ -107,8 +110,15 @@ def policy_engine(settings: Settings, limited: bool = False) -> PolicyEngine:
     if settings.policy.engine == "opa":
         from policy.engines.opa import OpaEngine
 
-        return OpaEngine(settings.policy.opa_url, bundle)
+        return OpaEngine(opa_server(settings, settings.policy.opa_url), bundle, settings.policy.timeout_s)
     return _embedded(settings, bundle, limited)
+
+
+def opa_server(settings: Settings, url: str) -> "OpaServer":
+    """Return an OPA server at an address, with what the settings say it takes to be let in."""
+    from policy.engines.opa_link import OpaServer
+
+    return OpaServer(url, settings.policy.opa_ca, settings.policy.opa_token_file)
 
 
 def _embedded(settings: Settings, bundle: Bundle, limited: bool) -> PolicyEngine:

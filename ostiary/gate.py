@@ -12,7 +12,7 @@ not shut out everybody. Each failure is counted by its code. Knows no packet and
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -37,6 +37,11 @@ class Decides(Protocol):
     def revision(self) -> str: ...
 
     def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision: ...
+
+    @property
+    def waits(self) -> bool: ...
+
+    async def decide_async(self, request: AccessRequest, assessment: Assessment | None) -> Decision: ...
 
 
 @dataclass(slots=True)
@@ -113,7 +118,8 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
         elif scope["path"] == "/auth-request":
-            await _send(send, self.answer(scope["headers"]))
+            waits = self._decider is not None and self._decider.waits
+            await _send(send, await self.answer_async(scope["headers"]) if waits else self.answer(scope["headers"]))
         elif scope["path"] == "/health":
             await self._health(send)
         else:
@@ -121,13 +127,26 @@ class Gate:
 
     def answer(self, headers: list[tuple[bytes, bytes]]) -> Answer:
         """Answer one question of nginx's; never raises."""
-        self.counters.questions += 1
-        route = self._route(nginx.route_name(headers))
+        route = self._asked(headers)
         try:
-            decision = self._decide(nginx.read_question(headers), route)
-            answer = nginx.write_answer(decision, route.enforce)
+            return self._decided(self._decide(nginx.read_question(headers), route), route)
         except Exception as error:  # noqa: BLE001 - whatever broke, the answer is the declared one
             return self._undecided(error, route)
+
+    async def answer_async(self, headers: list[tuple[bytes, bytes]]) -> Answer:
+        """Answer the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+        route = self._asked(headers)
+        try:
+            return self._decided(await self._decide_async(nginx.read_question(headers), route), route)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the answer is the declared one
+            return self._undecided(error, route)
+
+    def _asked(self, headers: list[tuple[bytes, bytes]]) -> _Route:
+        self.counters.questions += 1
+        return self._route(nginx.route_name(headers))
+
+    def _decided(self, decision: Decision, route: _Route) -> Answer:
+        answer = nginx.write_answer(decision, route.enforce)
         self._failing = False
         self.counters.verdicts[decision.verdict.value] += 1
         self.counters.refused += answer.status != 200
@@ -135,15 +154,30 @@ class Gate:
 
     def _decide(self, question: Question, route: _Route) -> Decision:
         decider = self._ready()
+        request, assessment, key = self._looked_up(question, route, decider)
+        held = self._held(key, request.ts)
+        return held or self._fresh(decider.decide(request, assessment), key, route)
+
+    async def _decide_async(self, question: Question, route: _Route) -> Decision:
+        decider = self._ready()
+        request, assessment, key = self._looked_up(question, route, decider)
+        held = self._held(key, request.ts)
+        return held or self._fresh(await decider.decide_async(request, assessment), key, route)
+
+    def _looked_up(
+        self, question: Question, route: _Route, decider: Decides
+    ) -> tuple[AccessRequest, Assessment | None, Hashable]:
         now = self._clock()
         request = question.access_request(now, route.sensitivity)
         assessment = self._assess(question.subject.entity, now)
-        key = question_key(request, assessment, decider.revision)
+        return request, assessment, question_key(request, assessment, decider.revision)
+
+    def _held(self, key: Hashable, now: int) -> Decision | None:
         decision = self._verdicts.find(key, now)
-        if decision is not None:
-            self.counters.reused += 1
-            return decision
-        decision = decider.decide(request, assessment)
+        self.counters.reused += decision is not None
+        return decision
+
+    def _fresh(self, decision: Decision, key: Hashable, route: _Route) -> Decision:
         self._verdicts.keep(key, decision)
         self._record(decision, route)
         return decision

@@ -13,7 +13,7 @@ from typing import Any
 from policy.canonical import canonical
 from policy.document import number, request_document
 from policy.errors import AnswerError, DocumentError
-from policy.values import AccessRequest, Decision, PolicyEngine, Reason, Verdict
+from policy.values import AccessRequest, AsyncPolicyEngine, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
 from sensors.entities import Entity, EntityKind
 
@@ -28,6 +28,7 @@ class Decider:
 
     def __init__(self, engine: PolicyEngine) -> None:
         self._engine = engine
+        self._elsewhere = engine if isinstance(engine, AsyncPolicyEngine) else None
 
     @property
     def revision(self) -> str:
@@ -39,6 +40,20 @@ class Decider:
         document = _document(request, assessment)
         model = assessment.model_revision if assessment else ""
         return self._decided(request.ts, request.subject.entity, document, model)
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether the engine is elsewhere, so that `decide_async` spares others the waiting."""
+        return self._elsewhere is not None
+
+    async def decide_async(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
+        """Return the same as `decide` while others go on; raise `PolicyError`."""
+        assert self._elsewhere is not None
+        document = _document(request, assessment)
+        digest = hashlib.sha256(canonical(document)).hexdigest()
+        answer = await self._elsewhere.evaluate_async(document)
+        model = assessment.model_revision if assessment else ""
+        return _bound(request.ts, request.subject.entity, document, digest, answer, self._engine.revision, model)
 
     def again(self, document: Mapping[str, Any], ts: int, model_revision: str) -> Decision:
         """Decide on a recorded input document; raise `PolicyError`.

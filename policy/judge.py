@@ -21,7 +21,8 @@ from policy.engines.embedded import ENTRYPOINT, EmbeddedEngine
 from policy.errors import BundleError, EvaluationError, JudgementError, PolicyError
 from policy.generate import documents
 from policy.lint import lint
-from policy.opa import UNDEFINED, Opa
+from policy.opa import UNDEFINED, OpaJudge
+from policy.opa_server import OpaServer, real_opa
 from policy.rules import Module, Rules
 from policy.trials import interpreter, run_tests
 
@@ -51,8 +52,10 @@ class Judgement:
         return not self.problems
 
 
-def judge(bundle: Bundle, recorded: Sequence[Any] = (), opa: str | None = None, made: int = GENERATED) -> Judgement:
-    """Judge a bundle on recorded and `made` generated inputs; `opa` is the path of a real OPA."""
+def judge(
+    bundle: Bundle, recorded: Sequence[Any] = (), opa: str | OpaServer | None = None, made: int = GENERATED
+) -> Judgement:
+    """Judge a bundle on recorded and `made` generated inputs; `opa` is the path of a real OPA, or a server."""
     try:
         problems = [str(finding) for finding in lint(bundle)]
         if problems:
@@ -68,7 +71,7 @@ def judge(bundle: Bundle, recorded: Sequence[Any] = (), opa: str | None = None, 
     answers = [_answer(engine, question) for question in inputs]
     problems += _unfit(engine, inputs, answers, len(recorded))
     if opa is not None:
-        with Opa.holding(opa, bundle) as real:
+        with real_opa(opa, bundle) as real:
             problems += real.problems() or _differences(bundle, real, inputs, answers)
     return Judgement(bundle.revision, bundle.epoch, len(trials), len(inputs), opa is not None, tuple(problems))
 
@@ -76,7 +79,7 @@ def judge(bundle: Bundle, recorded: Sequence[Any] = (), opa: str | None = None, 
 def judge_apart(
     bundle: Bundle,
     recorded: Sequence[Any] = (),
-    opa: str | None = None,
+    opa: str | OpaServer | None = None,
     made: int = GENERATED,
     timeout_s: float = JUDGEMENT_S,
 ) -> Judgement:
@@ -102,7 +105,7 @@ def judge_apart(
     return found
 
 
-def _serve(pipe: Connection, bundle: Bundle, recorded: Sequence[Any], opa: str | None, made: int) -> None:
+def _serve(pipe: Connection, bundle: Bundle, recorded: Sequence[Any], opa: str | OpaServer | None, made: int) -> None:
     try:
         found: Judgement | PolicyError = judge(bundle, recorded, opa, made)
     except PolicyError as error:
@@ -145,7 +148,7 @@ def _seconds(engine: EmbeddedEngine, question: Any) -> float:
     return min(taken)
 
 
-def _differences(bundle: Bundle, real: Opa, inputs: Sequence[Any], answers: Sequence[Any]) -> Iterator[str]:
+def _differences(bundle: Bundle, real: OpaJudge, inputs: Sequence[Any], answers: Sequence[Any]) -> Iterator[str]:
     theirs = real.answers(ENTRYPOINT, inputs)
     differing = [place for place, (a, b) in enumerate(zip(answers, theirs, strict=True)) if _plain(a) != _plain(b)]
     for place in differing[:MAX_DIFFERENCES]:
@@ -155,7 +158,7 @@ def _differences(bundle: Bundle, real: Opa, inputs: Sequence[Any], answers: Sequ
         yield f"OPA answers otherwise to {len(differing)} of {len(inputs)} inputs"
 
 
-def _differing_rules(bundle: Bundle, real: Opa, question: Any) -> Iterator[str]:
+def _differing_rules(bundle: Bundle, real: OpaJudge, question: Any) -> Iterator[str]:
     """Yield the rules whose values differ between the engines, with file and line."""
     rules = Rules([Module.parse(name, text) for name, text in bundle.modules.items()])
     for path, defined in sorted(rules.by_path.items()):

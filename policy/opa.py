@@ -1,13 +1,15 @@
-"""The `opa` program as the judge: it checks, tests and decides a bundle in a process of its own, without a network.
+"""A real OPA as the judge: the `opa` program, which checks, tests and decides a bundle in a process of its own.
 
-Guarantees: every call ends in bounded time; many inputs are decided by one process; an input on which OPA ends with an
-error is found and has no answer. The bundle is written to a directory that is gone afterwards.
+Guarantees: every call ends in bounded time; many inputs are decided at once; an input on which OPA ends with an error
+is found and has no answer. The bundle is written to a directory that is gone afterwards. `policy.opa_server` does the
+same with a server.
 """
 
 import json
 import os
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +26,44 @@ UNDEFINED = "<undefined>"
 """Stands for no answer: the rule is undefined, or OPA ended with an error."""
 
 
-class Opa:
+class OpaJudge(ABC):
+    """A real OPA that holds one bundle."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    @abstractmethod
+    def problems(self) -> list[str]:
+        """Return what OPA and the bundle's own tests say against it."""
+
+    @abstractmethod
+    def _asked(self, query: str, inputs: Sequence[Any]) -> Any:
+        """Return what a query has as its value (JSON, hence Any); raise `EvaluationError` where OPA ends with one."""
+
+    def answers(self, path: str, inputs: Sequence[Any]) -> list[Any]:
+        """Return the value of a path, e.g. `data.ostiary.decision`, for each input; `UNDEFINED` where it has none."""
+        query = f"[[place, value] | some place, question in input; value := {path} with input as question]"
+        try:
+            found = _pairs(self._asked(query, inputs)) if inputs else {}
+            return [found.get(place, UNDEFINED) for place in range(len(inputs))]
+        except AnswerError:
+            raise
+        except EvaluationError as error:
+            self._failures += 1
+            if self._failures > MAX_FAILURES:
+                raise EvaluationError(f"OPA ends with an error on many inputs: {error}") from error
+        if len(inputs) == 1:
+            return [UNDEFINED]
+        half = len(inputs) // 2
+        return self.answers(path, inputs[:half]) + self.answers(path, inputs[half:])
+
+
+class Opa(OpaJudge):
     """An `opa` binary that judges one bundle."""
 
     def __init__(self, binary: str, folder: Path) -> None:
+        super().__init__()
         self._binary, self._folder = binary, folder
-        self._failures = 0
 
     @classmethod
     @contextmanager
@@ -53,22 +87,16 @@ class Opa:
                 found.append(f"opa {command[0]}: {'; '.join(line.strip() for line in lines[:10])}")
         return found
 
-    def answers(self, path: str, inputs: Sequence[Any]) -> list[Any]:
-        """Return the value of a path, e.g. `data.ostiary.decision`, for each input; `UNDEFINED` where it has none."""
-        query = f"[[place, value] | some place, question in input; value := {path} with input as question]"
+    def _asked(self, query: str, inputs: Sequence[Any]) -> Any:
         done = self._run(
             ["eval", "-b", ".", "--stdin-input", "--format", "raw", query], json.dumps(list(inputs), allow_nan=False)
         )
-        if done.returncode == 0:
-            found = _pairs(done.stdout)
-            return [found.get(place, UNDEFINED) for place in range(len(inputs))]
-        self._failures += 1
-        if self._failures > MAX_FAILURES:
-            raise EvaluationError(f"OPA ends with an error on many inputs: {done.stderr.strip()[:500]}")
-        if len(inputs) <= 1:
-            return [UNDEFINED] * len(inputs)
-        half = len(inputs) // 2
-        return self.answers(path, inputs[:half]) + self.answers(path, inputs[half:])
+        if done.returncode:
+            raise EvaluationError(done.stderr.strip()[:500])
+        try:
+            return json.loads(done.stdout)
+        except (ValueError, RecursionError) as error:
+            raise AnswerError("what OPA answers is not JSON") from error
 
     def _run(self, arguments: Sequence[str], text: str = "") -> "subprocess.CompletedProcess[str]":
         environment: Mapping[str, str] = {"PATH": os.defpath, "HOME": str(self._folder)}
@@ -81,8 +109,8 @@ class Opa:
             raise EngineUnavailableError(f"{self._binary} gave no answer: {error}") from error
 
 
-def _pairs(text: str) -> dict[int, Any]:
+def _pairs(value: Any) -> dict[int, Any]:  # JSON
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError) as error:
+        return dict(value)
+    except (ValueError, TypeError) as error:
         raise AnswerError("what OPA answers is no list of answers") from error

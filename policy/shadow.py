@@ -61,10 +61,14 @@ class ShadowedDecider(Decider):
 
     def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
         """Return the active policy's decision; raise `PolicyError` where that has none."""
-        decision = super().decide(request, assessment)
-        if not self._scope.holds(request):
-            return decision
-        return replace(decision, shadow=self._asked(decision.document))
+        return self._with_shadow(request, super().decide(request, assessment))
+
+    async def decide_async(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
+        """Return the same while others go on; the shadow is in process all the same."""
+        return self._with_shadow(request, await super().decide_async(request, assessment))
+
+    def _with_shadow(self, request: AccessRequest, decision: Decision) -> Decision:
+        return replace(decision, shadow=self._asked(decision.document)) if self._scope.holds(request) else decision
 
     def _asked(self, document: Mapping[str, Any]) -> ShadowAnswer:
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sensors.entities import Entity
 
@@ -108,4 +108,13 @@ class PolicyEngine(Protocol):
 
     def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the value of `data.ostiary.decision` for an input document; raise `PolicyError`."""
+        ...
+
+
+@runtime_checkable
+class AsyncPolicyEngine(PolicyEngine, Protocol):
+    """An engine that is elsewhere, and can be asked by many at once."""
+
+    async def evaluate_async(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what `evaluate` does, while others go on; raise `PolicyError`."""
         ...

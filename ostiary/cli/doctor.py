@@ -75,6 +75,12 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _program(
         "opa", ("version",), "Policies are not compared with the real OPA; the embedded engine decides alone."
     )
+    if settings.policy.engine == "opa":
+        yield _opa_server(
+            settings, settings.policy.opa_url, True, "No decision is made: gateways are answered as declared."
+        )
+    if settings.policy.judge_url:
+        yield _opa_server(settings, settings.policy.judge_url, False, "No bundle can be activated.")
     yield _clock()
 
 
@@ -104,6 +110,23 @@ def _program(name: str, arguments: tuple[str, ...], cost: str) -> Check:
     done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False)
     first = (done.stdout or done.stderr).strip().splitlines()
     return _check(name, True, False, f"{path}, {first[0] if first else 'no version'}", cost)
+
+
+def _opa_server(settings: Settings, url: str, needed: bool, cost: str) -> Check:
+    from ostiary.engine import opa_server
+    from policy.errors import PolicyError
+
+    try:
+        from policy.engines.opa_link import OpaLink
+
+        link = OpaLink(opa_server(settings, url), 5.0)
+        try:
+            held = link.call(lambda client: client.get_policies_list())
+        finally:
+            link.close()
+    except PolicyError as error:
+        return _check("opa server", False, needed, f"{url}: {error}", cost)
+    return _check("opa server", True, needed, f"{url}, {len(held)} files of policy", "")
 
 
 def _clock() -> Check:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -37,12 +37,16 @@ class House:
         self._decider = Decider(EmbeddedEngine(load_bundle()))
 
     revision = "r1"
+    waits = False
 
     def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
         self.decided += 1
         if self.failure:
             raise self.failure
         return self._decider.decide(request, assessment)
+
+    async def decide_async(self, request: AccessRequest, assessment: Assessment | None) -> Decision:
+        return self.decide(request, assessment)
 
     def assess(self, entity: Entity, at: int) -> Assessment | None:
         risk = self.risks.get(entity.id)
@@ -276,3 +280,51 @@ def test_a_record_that_is_full_is_counted_not_suffered(house: House) -> None:
     gate = Gate(lambda: house, house.assess, lambda: NOW, full, GateSettings(mode="enforce"))
     assert gate.answer(headers()).status == 200
     assert (gate.counters.unrecorded, gate.counters.undecided) == (1, {})
+
+
+class Elsewhere:
+    """An engine that answers only once so many questions wait for it."""
+
+    name, revision = "elsewhere", "r1"
+
+    def __init__(self, together: int) -> None:
+        self._engine = EmbeddedEngine(load_bundle())
+        self._together, self._waiting, self._all = together, 0, asyncio.Event()
+
+    def evaluate(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise EngineUnavailableError("it would hold up everybody")
+
+    async def evaluate_async(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._waiting += 1
+        if self._waiting == self._together:
+            self._all.set()
+        await asyncio.wait_for(self._all.wait(), 60)
+        if document["subject"]["id"] == "192.0.2.1":
+            raise EngineUnavailableError("gone")
+        return self._engine.evaluate(document)
+
+
+def test_an_engine_elsewhere_holds_up_nobody(house: House) -> None:
+    async def ask() -> list[int]:
+        gate = Gate(
+            lambda: Decider(Elsewhere(8)), house.assess, lambda: house.now, house.record, GateSettings(mode="enforce")
+        )
+        gate.prepare()
+        statuses: list[int] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
+        scopes = [
+            {"type": "http", "path": "/auth-request", "headers": headers(f"192.0.2.{number}")} for number in range(8)
+        ]
+        await asyncio.gather(*(gate(scope, receive, send) for scope in scopes))
+        assert gate.counters.undecided == {"policy.unavailable": 1}
+        return sorted(statuses)
+
+    assert asyncio.run(ask()) == [200] * 7 + [503]
+    assert len(house.decisions) == 7

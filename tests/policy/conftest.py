@@ -64,6 +64,34 @@ def serve_opa(opa: str) -> Iterator[Callable[..., str]]:
         process.wait()
 
 
+@pytest.fixture
+def start_opa(opa: str) -> Iterator[Callable[..., None]]:
+    """Start OPA servers that the test says how to reach; `ready` tells when one is there."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, ready: Callable[[], bool]) -> None:
+        command = [opa, "run", "--server", "--disable-telemetry", "--log-level", "error", *arguments]
+        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        for _ in range(600):
+            if ready():
+                return
+            assert started[-1].poll() is None, "OPA ended at once"
+            time.sleep(0.05)
+        pytest.fail("OPA did not come up")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(600):
         try:

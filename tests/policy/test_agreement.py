@@ -14,6 +14,7 @@ import policy
 from policy.bundles import SHIPPED, load_bundle
 from policy.engines.embedded import EmbeddedEngine
 from policy.engines.opa import OpaEngine
+from policy.engines.opa_link import OpaServer
 
 SCHEMA = json.loads((Path(policy.__file__).parent / "schema" / "input.schema.json").read_text())
 IN_SCHEMA, MUTATED = 2_000, 500
@@ -81,7 +82,7 @@ def engines(
 ) -> Iterator[tuple[EmbeddedEngine, OpaEngine]]:
     folder = SHIPPED if request.param == "shipped" else lively_bundle
     bundle = load_bundle(folder)
-    opa = OpaEngine(serve_opa("-b", str(folder)), bundle, timeout_s=10)
+    opa = OpaEngine(OpaServer(serve_opa("-b", str(folder))), bundle, timeout_s=10)
     yield EmbeddedEngine(bundle), opa
     opa.close()
 
@@ -131,7 +132,7 @@ def test_the_embedded_engine_on_our_own_cases(vectors: Path) -> None:
 
 @pytest.mark.server
 def test_real_opa_on_our_own_cases(vectors: Path, serve_opa: Callable[..., str]) -> None:
-    engine = OpaEngine(serve_opa("-b", str(SHIPPED)), load_bundle(), timeout_s=10)
+    engine = OpaEngine(OpaServer(serve_opa("-b", str(SHIPPED))), load_bundle(), timeout_s=10)
     for case in _cases(vectors):
         assert engine.evaluate(case["input"]) == _expected(case), case["name"]
     engine.close()

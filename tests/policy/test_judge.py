@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from policy import judge as judging
 from policy import opa as opa_program
 from policy.bundles import SHIPPED, Bundle, load_bundle, make_bundle
 from policy.engines.embedded import EmbeddedEngine
+from policy.engines.opa import OpaEngine
+from policy.engines.opa_link import OpaServer
 from policy.errors import AnswerError, EngineUnavailableError, EvaluationError, JudgementError, PolicyError
 from policy.generate import documents
 from policy.judge import judge, judge_apart
 from policy.opa import UNDEFINED, Opa
+from policy.opa_server import JudgingServer
 from policy.trials import run_tests
 
 BUNDLES = ("roles", "networks", "posture", "paths", "budgets")
@@ -37,6 +41,13 @@ def changed(name: str, old: str, new: str) -> Bundle:
 
 def plain(rego: str) -> Bundle:
     return make_bundle({"a.rego": f"package ostiary\n\n{rego}\n".encode()}, Path())
+
+
+LATE = plain(
+    'hour := to_number(substring(input.environment.time, 11, 2))\n\n'
+    'default late := "deny"\n\nlate := "allow" if hour < 7\n\n'
+    'decision := {"verdict": late, "reasons": [], "obligations": {}, "ttl_s": 1}'
+)  # fmt: skip
 
 
 @pytest.mark.server
@@ -109,11 +120,7 @@ def test_apart_is_the_same() -> None:
 
 @pytest.mark.server
 def test_a_difference_names_rule_and_input(opa: str) -> None:
-    bundle = plain(
-        'hour := to_number(substring(input.environment.time, 11, 2))\n\n'
-        'default late := "deny"\n\nlate := "allow" if hour < 7\n\n'
-        'decision := {"verdict": late, "reasons": [], "obligations": {}, "ttl_s": 1}'
-    )  # fmt: skip
+    bundle = LATE
     question = {"environment": {"time": "2026-01-01T06:00:00Z"}}
     with Opa.holding(opa, bundle) as real:
         (told,) = judging._differences(bundle, real, [question], [EmbeddedEngine(bundle).evaluate(question)])
@@ -159,3 +166,37 @@ def test_tests_are_run_one_by_one(tmp_path: Path) -> None:
         trial.name: trial.ok for trial in run_tests(load_bundle(tmp_path / "rego")) if trial.file == "more_test.rego"
     }
     assert trials == {"data.more.test_good": True, "data.more.test_bad": False, "data.more.test_null": False}
+
+
+@pytest.mark.server
+def test_a_server_judges_as_the_program_does(serve_opa: Callable[..., str], opa: str) -> None:
+    server = OpaServer(serve_opa())
+    for _ in range(2):  # it leaves nothing behind
+        found = judge(load_bundle(), opa=server, made=300)
+        assert found.ok, found.problems
+        assert found.opa
+    questions = [{"environment": {"time": f"2026-01-01T{hour:02}:00:00Z"}} for hour in range(24)]
+    with Opa.holding(opa, LATE) as program:
+        expected = program.answers("data.ostiary.decision", questions)
+    with JudgingServer.holding(server, LATE) as served:
+        assert served.answers("data.ostiary.decision", questions) == expected
+
+
+@pytest.mark.server
+def test_a_server_says_what_it_refuses_and_which_test_fails(serve_opa: Callable[..., str]) -> None:
+    server = OpaServer(serve_opa())
+    with JudgingServer.holding(server, plain("decision := graphql.unheard_of(1)")) as served:
+        assert "a.rego" in served.problems()[0]
+    wrong = {"a.rego": b"package ostiary\n\ndecision := 1\n", "a_test.rego": b"package ostiary\n\ntest_x if false\n"}
+    with JudgingServer.holding(server, make_bundle(wrong, Path())) as served:
+        assert served.problems() == ["data.ostiary.test_x does not hold in OPA"]
+    with JudgingServer.holding(server, load_bundle()) as served:
+        assert served.problems() == []
+
+
+@pytest.mark.server
+def test_a_server_that_serves_something_is_left_alone(serve_opa: Callable[..., str]) -> None:
+    url = serve_opa("-b", str(SHIPPED))
+    with pytest.raises(EngineUnavailableError, match="none may judge"):
+        judge(load_bundle(), opa=OpaServer(url), made=10)
+    OpaEngine(OpaServer(url), load_bundle(), timeout_s=10).close()  # it serves what it served

@@ -1,5 +1,6 @@
 """The OPA engine: serves our bundle or nothing, and each way of going wrong is typed."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ import pytest
 
 from policy.bundles import SHIPPED, load_bundle
 from policy.engines.opa import OpaEngine
+from policy.engines.opa_link import OpaServer
 from policy.errors import AnswerError, EngineUnavailableError, EvaluationError, PolicyError, RevisionError
 
 ROOT = Path(__file__).parents[2]
 
 
-class Server(HTTPServer):
+class Server(ThreadingHTTPServer):
     """An OPA in memory that serves our bundle, and then answers decisions with whatever the test wants."""
 
     def __init__(self) -> None:
@@ -31,6 +34,15 @@ class Server(HTTPServer):
         self.answer: tuple[int, bytes] = (200, b'{"result": {"verdict": "allow"}, "provenance": 1}')
         self.hold = threading.Event()
         self.hold.set()
+        self.dribble = False
+        self.together: threading.Barrier | None = None
+        self.clients: list[socket.socket] = []
+
+    def drop(self) -> None:
+        """Cut the connections that are open."""
+        for client in self.clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -41,9 +53,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.clients.append(self.connection)
+
     def do_GET(self) -> None:
         path = self.path.removeprefix("/v1/")
-        if path == "policies/":
+        if path == "policies":
             value: Any = [{"id": name} for name in self.server.bundle.modules]
         elif path.startswith("policies/"):
             value = {"raw": self.server.bundle.modules[path.removeprefix("policies/")]}
@@ -54,10 +70,25 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.hold.wait(10)
-        self._send(*self.server.answer)
+        if self.server.together:
+            self.server.together.wait()
+        if self.server.dribble:
+            self._dribble()
+        else:
+            self._send(*self.server.answer)
+
+    def _dribble(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.02)
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -67,11 +98,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Server, OpaEngine]]:
+def connected(timeout_s: float = 0.2) -> Iterator[tuple[Server, OpaEngine]]:
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    engine = OpaEngine(server.url, server.bundle, timeout_s=0.2)
+    engine = OpaEngine(OpaServer(server.url), server.bundle, timeout_s)
     try:
         yield server, engine
     finally:
@@ -79,6 +110,7 @@ def connected() -> Iterator[tuple[Server, OpaEngine]]:
         engine.close()
         server.shutdown()
         server.server_close()
+        server.drop()
         thread.join()
 
 
@@ -124,35 +156,62 @@ def test_a_slow_opa_is_unavailable() -> None:
 
 
 def test_an_opa_that_is_gone_is_unavailable() -> None:
-    with connected() as (_, engine):
-        pass
+    with connected() as (server, engine):
+        server.shutdown()
+        server.server_close()
+        server.drop()
+        with pytest.raises(EngineUnavailableError):
+            engine.evaluate({})
     with pytest.raises(EngineUnavailableError):
         engine.evaluate({})
+
+
+def test_an_answer_that_dribbles_is_given_up() -> None:
+    with connected() as (server, engine):
+        server.dribble = True
+        with pytest.raises(EngineUnavailableError):
+            engine.evaluate({})
+
+
+def test_connections_are_used_again() -> None:
+    with connected() as (server, engine):
+        for _ in range(20):
+            engine.evaluate({})
+        assert len(server.clients) == 1
+
+
+def test_many_questions_at_once_hold_up_nobody() -> None:
+    async def ask(engine: OpaEngine) -> list[Any]:
+        return await asyncio.gather(*(engine.evaluate_async({}) for _ in range(8)))
+
+    with connected(timeout_s=30) as (server, engine):
+        server.together = threading.Barrier(8, timeout=20)  # each is answered only once all have been asked
+        assert asyncio.run(ask(engine)) == [{"verdict": "allow"}] * 8
 
 
 @pytest.mark.parametrize("url", ["", "opa", "ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://[::1"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(EngineUnavailableError):
-        OpaEngine(url, load_bundle())
+        OpaEngine(OpaServer(url), load_bundle())
 
 
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(EngineUnavailableError):
-        OpaEngine(f"http://127.0.0.1:{port}", load_bundle())
+        OpaEngine(OpaServer(f"http://127.0.0.1:{port}"), load_bundle())
 
 
 @pytest.mark.server
 def test_another_policy_is_refused(serve_opa: Callable[..., str], lively_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(RevisionError):
-        OpaEngine(serve_opa("-b", str(lively_bundle)), load_bundle(), timeout_s=10)
+        OpaEngine(OpaServer(serve_opa("-b", str(lively_bundle))), load_bundle(), timeout_s=10)
     laxer = Path(shutil.copytree(SHIPPED, tmp_path / "rego"))
     (laxer / "risk.rego").write_text((laxer / "risk.rego").read_text() + "\n# one more line\n")
     with pytest.raises(RevisionError):
-        OpaEngine(serve_opa("-b", str(laxer)), load_bundle(), timeout_s=10)
+        OpaEngine(OpaServer(serve_opa("-b", str(laxer))), load_bundle(), timeout_s=10)
     with pytest.raises(PolicyError):
-        OpaEngine(serve_opa(), load_bundle(), timeout_s=10)
+        OpaEngine(OpaServer(serve_opa()), load_bundle(), timeout_s=10)
 
 
 @pytest.mark.server
@@ -164,7 +223,69 @@ def test_the_deployed_configuration(opa: str, serve_opa: Callable[..., str], tmp
     url = serve_opa(
         "--config-file", str(ROOT / "deploy" / "opa" / "opa.yaml"), environment={"OSTIARY_BUNDLE": str(bundle)}
     )
-    engine = OpaEngine(url, load_bundle(), timeout_s=10)
+    engine = OpaEngine(OpaServer(url), load_bundle(), timeout_s=10)
     assert engine.evaluate({})["verdict"] == "deny"
     assert load_bundle().revision in str(engine._provenance)
     engine.close()
+
+
+def _openssl(folder: Path) -> None:
+    """Make a key and a certificate for localhost, which is its own authority."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem",
+         "-out", "cert.pem"],
+        check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+
+
+@pytest.mark.server
+def test_over_a_unix_socket(start_opa: Callable[..., None], tmp_path: Path) -> None:
+    path = tmp_path / "opa.sock"
+    start_opa("-a", f"unix://{path}", "-b", str(SHIPPED), ready=path.exists)
+    engine = OpaEngine(OpaServer(f"unix:{path}"), load_bundle(), timeout_s=10)
+    assert engine.evaluate({})["verdict"] == "deny"
+    engine.close()
+
+
+@pytest.mark.server
+def test_over_tls_with_a_token(start_opa: Callable[..., None], tmp_path: Path, free_port: int) -> None:
+    _openssl(tmp_path)
+    authz = tmp_path / "authz.rego"
+    authz.write_text('package system.authz\n\ndefault allow := false\n\nallow if input.identity == "secret"\n')
+    served = Path(shutil.copytree(SHIPPED, tmp_path / "served"))
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    start_opa(
+        "-a", f"127.0.0.1:{free_port}", "--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-private-key-file",
+        str(tmp_path / "key.pem"), "--authentication=token", "--authorization=basic", str(served), str(authz),
+        ready=lambda: listens(free_port),
+    )  # fmt: skip
+    url = f"https://localhost:{free_port}"
+    engine = OpaEngine(OpaServer(url, str(tmp_path / "cert.pem"), str(token)), load_bundle(), timeout_s=10)
+    assert engine.evaluate({})["verdict"] == "deny"
+    engine.close()
+    with pytest.raises(EngineUnavailableError, match="certificate"):
+        OpaEngine(OpaServer(url, "", str(token)), load_bundle(), timeout_s=10)
+    with pytest.raises(EvaluationError):
+        OpaEngine(OpaServer(url, str(tmp_path / "cert.pem")), load_bundle(), timeout_s=10)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"a\nb"])
+def test_a_token_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_bytes(content)
+    with pytest.raises(EngineUnavailableError):
+        OpaEngine(OpaServer("http://127.0.0.1:1", "", str(token)), load_bundle())
+
+
+def test_an_authority_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("x")
+    with pytest.raises(EngineUnavailableError):
+        OpaEngine(OpaServer("https://127.0.0.1:1", str(tmp_path / "ca.pem")), load_bundle())

@@ -48,7 +48,7 @@ def command(
         return 0
     judgement = activations.activate(
         fetched[0],
-        lambda found: judge_apart(found, known, real_opa(no_opa), generate),
+        lambda found: judge_apart(found, known, real_opa(no_opa, settings), generate),
         bundle if is_address(bundle) else "",
         fetched[1],
     )

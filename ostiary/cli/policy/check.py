@@ -32,8 +32,9 @@ def command(
     from policy.bundles import load_bundle
     from policy.judge import judge_apart
 
-    found = load_bundle(bundle) if bundle else policy_bundle(read_settings(config, state))
-    judgement = judge_apart(found, recorded(inputs), real_opa(no_opa), generate)
+    settings = read_settings(config, state)
+    found = load_bundle(bundle) if bundle else policy_bundle(settings)
+    judgement = judge_apart(found, recorded(inputs), real_opa(no_opa, settings), generate)
     if as_json:
         click.echo(json.dumps({"ok": judgement.ok, **asdict(judgement)}))
         return 0 if judgement.ok else 1

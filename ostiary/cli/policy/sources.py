@@ -4,11 +4,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ostiary.settings import Settings
 from policy.errors import DocumentError
+
+if TYPE_CHECKING:  # its client is heavy, and may be missing
+    from policy.engines.opa_link import OpaServer
 
 F = TypeVar("F", bound=Callable[..., Any])  # click decorates functions of any shape
 
@@ -18,7 +22,7 @@ MAX_INPUTS = 1_000_000
 def judging(function: F) -> F:
     """Add --inputs, --generate and --no-opa to a command."""
     for option in (
-        click.option("--no-opa", is_flag=True, help="Do not ask a real OPA, even where `opa` is on PATH."),
+        click.option("--no-opa", is_flag=True, help="Do not ask a real OPA, even where there is one."),
         click.option(
             "--generate", type=click.IntRange(0, MAX_INPUTS), default=1_000, show_default=True,
             metavar="N", help="Inputs to make up from the schema and from what the bundle speaks of.",
@@ -49,6 +53,12 @@ def recorded(file: Path | None) -> list[Any]:
     return found
 
 
-def real_opa(no_opa: bool) -> str | None:
-    """Return the path of the `opa` program; None where there is none, or it is not wanted."""
-    return None if no_opa else shutil.which("opa")
+def real_opa(no_opa: bool, settings: Settings) -> "str | OpaServer | None":
+    """Return the OPA server that judges, or the path of the `opa` program; None where there is none, or not wanted."""
+    if no_opa:
+        return None
+    if settings.policy.judge_url:
+        from ostiary.engine import opa_server
+
+        return opa_server(settings, settings.policy.judge_url)
+    return shutil.which("opa")

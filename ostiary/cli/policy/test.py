@@ -24,20 +24,23 @@ def command(bundle: str, no_opa: bool, config: str | None, state: str | None, as
     from ostiary.engine import policy_bundle
     from policy.bundles import load_bundle
     from policy.lint import unrepeatable
-    from policy.opa import Opa
+    from policy.opa_server import real_opa as holding
     from policy.trials import run_tests
 
-    found = load_bundle(bundle) if bundle else policy_bundle(read_settings(config, state))
+    settings = read_settings(config, state)
+    found = load_bundle(bundle) if bundle else policy_bundle(settings)
     trials = list(run_tests(found))
-    opa = real_opa(no_opa)
+    opa = real_opa(no_opa, settings)
     problems = [str(finding) for finding in unrepeatable(found)]
     if opa is not None and not problems:
-        with Opa.holding(opa, found) as real:
+        with holding(opa, found) as real:
             problems = real.problems()
     failed = [trial for trial in trials if not trial.ok]
     if as_json:
         rows = [asdict(trial) for trial in trials]
-        click.echo(json.dumps({"ok": not failed and not problems, "tests": rows, "opa": opa, "problems": problems}))
+        click.echo(
+            json.dumps({"ok": not failed and not problems, "tests": rows, "opa": opa is not None, "problems": problems})
+        )
     else:
         for trial in failed:
             click.echo(f"{trial.file}: {trial.name}: {trial.text}", err=True)
