@@ -15,13 +15,15 @@ from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Sample
 from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, behaviours
 from risk.ledger import Ledger
+from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
+from risk.twins import Twins
 from risk.values import Assessment, Evidence, Finding
 from risk.windows import FEATURES, FlowView, FlowWindows
 from risk.windows.throttle import Throttle
 from sensors.values import Batch, Entity, Kind, Rows
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 """Raised with every change that alters what the engine finds."""
 CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
@@ -47,14 +49,18 @@ class RiskEngine:
             (kind, make()) for each in self._behaviours for kind, make in each.log_watchers.items()
         ]
         self._anomaly = Anomaly(settings)
-        self._ledger = Ledger(settings.max_entities, self.revision)
+        self._relations = Relations(settings.max_entities)
+        self._gateways = declared(settings.behind)
+        self._ledger = Ledger(settings.max_entities, self.revision, self._relations)
+        self._twins = Twins()
         self._activity = Activity()
         self._seen: Counter[str] = Counter()
 
     def observe(self, batch: Batch) -> list[Finding]:
         """Count a merged batch, in event order, and return what it shows, in event order."""
+        batch = self._twins.without(batch)
         self._activity.count(batch)
-        found: list[tuple[Order, Evidence | Sample]] = []
+        found: list[tuple[Order, Evidence | Sample | Binding]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
             if rows is None or not len(rows):
@@ -64,7 +70,9 @@ class RiskEngine:
                 for start in range(0, len(rows), CHUNK):
                     found += self._judge_flows(rows[start : start + CHUNK], batch.sources, place)
             else:
-                found += self._judge_logs(LogView(kind, rows, batch.texts, batch.sources), place)
+                view = LogView(kind, rows, batch.texts, batch.sources)
+                found += [(_order(view, row, place, -1), item) for row, item in bindings(kind, rows, batch.texts)]
+                found += self._judge_logs(view, place)
         found.sort(key=lambda item: item[0])
         return [finding for _, item in found for finding in self._count(item)]
 
@@ -86,11 +94,16 @@ class RiskEngine:
         ledger = {"entities_risky": len(self._ledger), "entities_evicted": self._ledger.evicted}
         seen = dict(sorted(self._seen.items()))
         windows, anomaly = self._windows.counts(), self._anomaly.counts()
-        return {**seen, **windows, **anomaly, **ledger, "log_keys_evicted": forgotten}
+        relations = {"entities_related": len(self._relations), "relations_evicted": self._relations.evicted}
+        return {
+            **seen, **windows, **anomaly, **ledger, **relations, **self._twins.counts(), "log_keys_evicted": forgotten,
+        }  # fmt: skip
 
-    def _judge_flows(self, rows: Rows, sources: tuple[str, ...], place: int) -> list[tuple[Order, Evidence | Sample]]:
+    def _judge_flows(
+        self, rows: Rows, sources: tuple[str, ...], place: int
+    ) -> list[tuple[Order, Evidence | Sample | Binding]]:
         view = self._windows.advance(rows, sources)
-        found: list[tuple[Order, Evidence | Sample]] = []
+        found: list[tuple[Order, Evidence | Sample | Binding]] = []
         for number, rule in enumerate(self._rules):
             strengths = rule.strength(view)
             if not (strengths >= 1).any():
@@ -103,7 +116,7 @@ class RiskEngine:
         found += [(_order(view, row, place, len(self._rules)), Sample.of(view, row)) for row in looked_at]
         return found
 
-    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence | Sample]]:
+    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence | Sample | Binding]]:
         return [
             (_order(view, mark.row, place, number), mark.evidence)
             for number, (kind, watcher) in enumerate(self._watchers)
@@ -111,9 +124,12 @@ class RiskEngine:
             for mark in watcher.watch(view)
         ]
 
-    def _count(self, item: Evidence | Sample) -> Iterator[Finding]:
-        """Take one piece of evidence, or one row that the models look at; both come here in event order."""
+    def _count(self, item: Evidence | Sample | Binding) -> Iterator[Finding]:
+        """Take a piece of evidence, a row that the models look at, or a relation; all come here in event order."""
         evidence: Evidence | None
+        if isinstance(item, Binding):
+            self._relations.bind(item)
+            return
         if isinstance(item, Sample):
             suspected = self._ledger.suspects(item.entity, item.place.ts, GATE)
             evidence = self._anomaly.consider(item, suspected)
@@ -121,6 +137,8 @@ class RiskEngine:
             evidence = item
         if evidence is not None:
             self._seen[f"evidence_{evidence.detector}"] += 1
+            for binding in self._gateways(evidence.entity, evidence.ts):
+                self._relations.bind(binding)
             yield Finding(evidence, self._ledger.add(evidence))
 
 

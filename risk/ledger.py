@@ -2,144 +2,216 @@
 
 Guarantees: a risk lies in 0..1, never falls when evidence is added, and falls by half-lives of event time when none is;
 reading changes nothing and costs the same however much was seen; the contributions of an assessment add up to its risk;
-entities and records are capped, and what is forgotten is counted, the least risky first.
+entities and records are capped, and what is forgotten is counted, the least risky first. What the operator's labels
+change lies over the records and never in them: without its labels the ledger says what it would have said.
 
-An entity has one record a reason. The risks of its reasons are taken as independent: risk = 1 - prod(1 - w), each w
-halving with its own half-life. Within a reason, evidence renews the record, and adds up only to its `ceiling`.
+What is held against one entity stands in `risk.account`; what it has from others comes by `risk.relations`: the largest
+of what passes along a path, as one more reason.
 """
 
 import heapq
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
+from risk.account import MARGIN, Account, rank, reached
+from risk.relations import Path, Relation, Relations
 from risk.values import Assessment, Evidence, Level, Words
 from sensors.values import Entity
 
-CUTS = ((Level.CRITICAL, 0.9), (Level.HIGH, 0.7), (Level.ELEVATED, 0.4), (Level.GUARDED, 0.2), (Level.LOW, 0.0))
-MARGIN = 0.05
-"""A level is left only when the risk has fallen this far below where it began."""
-MAX_REASONS = 24
-"""Records an entity keeps; the weakest is given up."""
 LEAST = 5e-5
 """Weights below this round to nothing."""
 TENTHS = 10_000
+TOLD = {Relation.USES: "used together with ", Relation.HAS: "the same card as ", Relation.BEHIND: "one network with "}
 
 
-@dataclass(slots=True)
-class _Record:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reason that counts at an instant."""
+
+    reason: str
     weight: float
-    ts: int
-    half_life_s: float
     words: Words
+    half_life_s: float
     count: int
+    evidence: Evidence | None
+    """What it rests on; None for a label, and for what comes from others."""
 
-    def at(self, now: int) -> float:
-        return self.weight * math.exp2(-max(now - self.ts, 0) / 1e9 / self.half_life_s)
+
+class Overlay(Protocol):
+    """What labels make of evidence."""
+
+    def counted(self, evidence: Evidence, weight: float) -> float:
+        """Return what a weight counts, 0..1."""
+        ...
+
+    def held(self, entity: Entity, at: int) -> Reading | None:
+        """Return what labels by themselves hold against an entity."""
+        ...
+
+    def accused(self) -> Iterable[Entity]:
+        """Return the entities that `held` may speak of."""
+        ...
 
 
-@dataclass(slots=True)
-class _Account:
-    records: dict[str, _Record] = field(default_factory=dict)
-    level: Level = Level.LOW
-    """At the newest evidence."""
-    ts: int = 0
+class NoLabels:
+    """Nobody has labelled anything."""
 
-    def risk(self, now: int) -> float:
-        return 1.0 - math.prod(1.0 - record.at(now) for record in self.records.values())
+    def counted(self, evidence: Evidence, weight: float) -> float:
+        """Return the weight."""
+        return weight
+
+    def held(self, entity: Entity, at: int) -> Reading | None:
+        """Return None."""
+        return None
+
+    def accused(self) -> Iterable[Entity]:
+        """Return nobody."""
+        return ()
 
 
 class Ledger:
     """The accounts of all entities that evidence speaks against."""
 
-    def __init__(self, capacity: int, revision: str) -> None:
+    def __init__(self, capacity: int, revision: str, relations: Relations | None = None) -> None:
         self._capacity = capacity
-        self._revision = revision
-        self._accounts: dict[Entity, _Account] = {}
+        self.revision = revision
+        self.relations = Relations(capacity) if relations is None else relations
+        self._accounts: dict[Entity, Account] = {}
+        self._overlay: Overlay = NoLabels()
+        self._epoch = 0
         self.evicted = 0
 
     def __len__(self) -> int:
         return len(self._accounts)
+
+    def overlay(self, labels: Overlay) -> None:
+        """Hear other labels from now on."""
+        self._overlay = labels
+        self._epoch += 1
 
     def add(self, evidence: Evidence) -> Assessment:
         """Count evidence against its entity and return the assessment just after it."""
         account = self._accounts.get(evidence.entity)
         if account is None:
             self._make_room(evidence.ts)
-            account = self._accounts[evidence.entity] = _Account()
+            account = self._accounts[evidence.entity] = Account()
         now = max(account.ts, evidence.ts)
-        account.level = _level(account, now)
-        _renew(account, evidence, now)
-        account.level = max(account.level, _reached(account.risk(now)), key=_rank)
+        before = _remembered(account, account.raw_risk(now))
+        record = account.renew(evidence, now)
+        record.counted = self._overlay.counted(record.evidence, record.weight)
+        account.level = max(before, reached(account.raw_risk(now)), key=rank)
         account.ts = now
         return self.assess(evidence.entity, now)
 
+    def risk(self, entity: Entity, at: int) -> float:
+        """Return an entity's risk at an instant (ns), rounded to 1e-4."""
+        left = 1.0 - self._own(entity, at)
+        held, passed = self._overlay.held(entity, at), self._passed(entity, at)
+        for reading in (held, passed):
+            if reading is not None:
+                left *= 1.0 - reading.weight
+        return round((1.0 - left) * TENTHS) / TENTHS
+
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant (ns); an instant before its newest evidence counts as that."""
-        account = self._accounts.get(entity)
-        if account is None:
-            return Assessment(at, entity, 0.0, Level.LOW, 0.0, 0.0, 0.0, (), (), {}, self._revision)
+        account = self._account(entity) or Account()
         now = max(at, account.ts)
-        living = [(record.at(now), reason, record) for reason, record in account.records.items()]
-        living = sorted((item for item in living if item[0] >= LEAST), key=lambda item: (-item[0], item[1]))
-        risk = round(account.risk(now) * TENTHS)
-        shares = _shares(risk, [(reason, weight) for weight, reason, _ in living])
+        readings = self._readings(account, entity, now)
+        left = math.prod((1.0 - reading.weight for reading in readings), start=1.0)
+        risk = round((1.0 - left) * TENTHS)
+        shares = _shares(risk, [(reading.reason, reading.weight) for reading in readings])
+        level = max(reached(risk / TENTHS), _remembered(account, risk / TENTHS), key=rank)
+        age_s = (now - account.ts) / 1e9 if account.records else 0.0
         return Assessment(
-            at, entity, risk / TENTHS, _level(account, now), _confidence([record for _, _, record in living]),
-            (now - account.ts) / 1e9, living[0][2].half_life_s if living else 0.0,
-            tuple(reason for _, reason, _ in living), tuple(record.words for _, _, record in living),
-            {reason: share / TENTHS for reason, share in shares.items()}, self._revision,
+            at, entity, risk / TENTHS, level, _confidence(readings), age_s,
+            readings[0].half_life_s if readings else 0.0, tuple(reading.reason for reading in readings),
+            tuple(reading.words for reading in readings),
+            {reason: share / TENTHS for reason, share in shares.items()}, self.revision,
         )  # fmt: skip
 
+    def readings(self, entity: Entity, at: int) -> list[Reading]:
+        """Return the reasons that count at an instant, strongest first."""
+        account = self._account(entity) or Account()
+        return self._readings(account, entity, max(at, account.ts))
+
     def risky(self, at: int, limit: int) -> list[Assessment]:
-        """Return the riskiest entities with a risk above 0, riskiest first, ties by entity."""
-        ranked = ((-round(account.risk(max(at, account.ts)) * TENTHS), entity) for entity, account in self._items())
+        """Return the riskiest entities with evidence or a label against them, riskiest first, ties by entity.
+
+        Those that have all their risk from others are left out: there is no end to them.
+        """
+        known = dict.fromkeys((*self._accounts, *self._overlay.accused()))
+        ranked = ((-self.risk(entity, at), entity) for entity in known)
         best = heapq.nsmallest(limit, (item for item in ranked if item[0] < 0))
         return [self.assess(entity, at) for _, entity in best]
 
     def suspects(self, entity: Entity, at: int, above: float) -> bool:
-        """Return whether an entity's risk lies above a bound."""
+        """Return whether evidence alone, labels and relations left aside, lifts an entity's risk above a bound."""
         account = self._accounts.get(entity)
-        return account is not None and account.risk(max(at, account.ts)) > above
+        return account is not None and account.raw_risk(max(at, account.ts)) > above
 
-    def _items(self) -> Iterator[tuple[Entity, _Account]]:
+    def _own(self, entity: Entity, at: int) -> float:
+        account = self._account(entity)
+        return account.risk(max(at, account.ts)) if account else 0.0
+
+    def _account(self, entity: Entity) -> Account | None:
+        """Return an account after the newest labels were heard."""
+        account = self._accounts.get(entity)
+        if account is not None and account.epoch != self._epoch:
+            for record in account.records.values():
+                record.counted = self._overlay.counted(record.evidence, record.weight)
+            account.epoch = self._epoch
+        return account
+
+    def _readings(self, account: Account, entity: Entity, now: int) -> list[Reading]:
+        found = [
+            Reading(
+                record.evidence.reason, weight, record.evidence.text, record.half_life_s, record.count, record.evidence
+            )
+            for weight, record in account.counting(now)
+        ]
+        found += [reading for reading in (self._overlay.held(entity, now), self._passed(entity, now)) if reading]
+        return sorted((each for each in found if each.weight >= LEAST), key=lambda each: (-each.weight, each.reason))
+
+    def _passed(self, entity: Entity, at: int) -> Reading | None:
+        """Return what an entity has from others: the largest that comes along one path."""
+        paths = self.relations.paths(entity, at)
+        if not paths:
+            return None
+        weighed = [(path.factor * self._alone(path.origin, at), path) for path in paths]
+        weight, path = max(weighed, key=lambda item: (item[0], item[1].origin))
+        return self._reading(path, weight, at) if weight >= LEAST else None
+
+    def _reading(self, path: Path, weight: float, at: int) -> Reading:
+        origin = self._account(path.origin)
+        records = origin.counting(at) if origin else []
+        half_life_s = max(records, key=lambda item: item[0])[1].half_life_s if records else 0.0
+        words = Words((TOLD[path.relation], path.origin, f", whose own risk is {weight / path.factor:.2f}"))
+        return Reading(f"related.{path.relation.value}", weight, words, half_life_s, 1, None)
+
+    def _alone(self, entity: Entity, at: int) -> float:
+        """Return an entity's risk without what it has from others."""
+        held = self._overlay.held(entity, at)
+        own = self._own(entity, at)
+        return own if held is None else 1.0 - (1.0 - own) * (1.0 - held.weight)
+
+    def _items(self) -> Iterator[tuple[Entity, Account]]:
         return iter(self._accounts.items())
 
     def _make_room(self, now: int) -> None:
         if len(self._accounts) < self._capacity:
             return
         # A sixteenth at once, so that a stream of new entities doesn't rank them all each time.
-        ranked = ((account.risk(max(now, account.ts)), entity) for entity, account in self._items())
+        ranked = ((account.raw_risk(max(now, account.ts)), entity) for entity, account in self._items())
         for _, entity in heapq.nsmallest(max(self._capacity // 16, 1), ranked):
             del self._accounts[entity]
             self.evicted += 1
 
 
-def _renew(account: _Account, evidence: Evidence, now: int) -> None:
-    old = account.records.get(evidence.reason)
-    held = old.at(now) if old else 0.0
-    added = min(evidence.ceiling, 1.0 - (1.0 - held) * (1.0 - evidence.weight))
-    weight = min(max(held, evidence.weight, added), 1.0)
-    renewed = old is None or evidence.weight >= held or evidence.ceiling > evidence.weight
-    account.records[evidence.reason] = _Record(
-        weight, now, max(evidence.half_life_s, old.half_life_s if old and not renewed else 0.0),
-        evidence.text if renewed or old is None else old.words, (old.count if old else 0) + evidence.count,
-    )  # fmt: skip
-    if len(account.records) > MAX_REASONS:
-        del account.records[min(account.records, key=lambda reason: (account.records[reason].at(now), reason))]
-
-
-def _reached(risk: float) -> Level:
-    return next(level for level, cut in CUTS if round(risk, 4) >= cut)
-
-
-def _rank(level: Level) -> int:
-    return -next(place for place, (name, _) in enumerate(CUTS) if name is level)
-
-
-def _level(account: _Account, now: int) -> Level:
-    """Return the level with hysteresis: from the level at the newest evidence down as far as the risk has fallen."""
-    return min(account.level, _reached(account.risk(now) + MARGIN), key=_rank)
+def _remembered(account: Account, risk: float) -> Level:
+    """Return the level with hysteresis: from the one at the newest evidence down as far as the risk has fallen."""
+    return min(account.level, reached(risk + MARGIN), key=rank)
 
 
 def _shares(total: int, weights: list[tuple[str, float]]) -> dict[str, int]:
@@ -152,7 +224,7 @@ def _shares(total: int, weights: list[tuple[str, float]]) -> dict[str, int]:
     return {reason: share for (reason, _), share in zip(weights, shares, strict=True)}
 
 
-def _confidence(records: list[_Record]) -> float:
+def _confidence(readings: list[Reading]) -> float:
     """Return 0..1, rising with the number of reasons and, slower, of observations."""
-    support = sum(1 + 0.25 * math.log2(record.count) for record in records)
+    support = sum(1 + 0.25 * math.log2(max(reading.count, 1)) for reading in readings)
     return round(1.0 - 0.5**support, 4)

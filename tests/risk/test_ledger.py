@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk.ledger import MARGIN, MAX_REASONS, Ledger
+from risk.account import MARGIN, MAX_RECORDS
+from risk.ledger import Ledger
 from risk.values import Evidence, Level, Words
 from sensors.values import Entity, EntityKind
 
@@ -44,7 +45,7 @@ def test_risk_stays_in_range_and_contributions_add_up(items: list[Evidence]) -> 
         assert round(sum(found.contributions.values()), 9) == found.risk
         assert all(share >= 0 for share in found.contributions.values())
         assert 0 <= found.confidence <= 1
-        assert len(found.reasons) == len(found.texts) <= MAX_REASONS
+        assert len(found.reasons) == len(found.texts) <= MAX_RECORDS
 
 
 @PROFILE
@@ -145,3 +146,22 @@ def test_late_evidence_counts_from_now() -> None:
     found = ledger.add(evidence(0.5, "c.d", ts=0))
     assert found.risk == 0.75
     assert found.age_s == 0
+
+
+def test_two_sensors_that_tell_one_behaviour_are_not_two_witnesses() -> None:
+    ledger = Ledger(10, "r")
+    ledger.add(evidence(0.5, "brute_force.logins", source="edge.pcap"))
+    assert ledger.add(evidence(0.6, "brute_force.password", source="auth.log")).risk == 0.6
+    found = ledger.add(evidence(0.5, "web.sql", source="edge.pcap"))
+    assert found.risk == 0.8
+    assert found.reasons == ("brute_force.password", "web.sql")
+
+
+@PROFILE
+@given(st.lists(st.tuples(EVIDENCE, st.sampled_from("abc")), max_size=20), EVIDENCE, st.sampled_from("abcd"))
+def test_another_sensor_never_lowers_a_risk(items: list[tuple[Evidence, str]], last: Evidence, sensor: str) -> None:
+    ledger = Ledger(10, "r")
+    for item, source in items:
+        ledger.add(dataclasses.replace(item, ts=0, source=source))
+    before = ledger.assess(WHO, last.ts).risk
+    assert ledger.add(dataclasses.replace(last, source=sensor)).risk >= before - 1e-4
