@@ -29,3 +29,10 @@ class RiskSettings:
         default=4,
         metadata={"doc": "Rows that the online models look at in a second of event time; the rest are counted."},
     )
+    behind: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": 'Networks behind a gateway, each "NETWORK GATEWAY", e.g. "10.0.0.0/8 198.51.100.1": a part of the '
+            "risk passes between the two."
+        },
+    )
