@@ -18,6 +18,14 @@ class SensorSettings:
     logs: tuple[str, ...] = field(
         default=(), metadata={"doc": "Log files that `ostiary up` follows; the format is recognised."}
     )
+    netflow: str = field(
+        default="",
+        metadata={"doc": "Where `ostiary up` receives NetFlow 5, 9 and IPFIX: `address:port`; empty means nowhere."},
+    )
+    netflow_exporters: tuple[str, ...] = field(
+        default=("127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"),
+        metadata={"doc": "Networks whose exporters are believed; datagrams from elsewhere are ignored and counted."},
+    )
     max_flows: Annotated[int, Ge(16)] = field(
         default=1 << 18,
         metadata={"doc": "Flows kept in the flow table; beyond it the least recent ones are evicted and counted."},

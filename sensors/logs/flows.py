@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sensors.addresses import address_halves
-from sensors.logs.builder import BatchBuilder, Text, decode
-from sensors.values import ConnState, FlowEvent, Kind, Service
+from sensors.logs.builder import BatchBuilder, Row, Text, decode
+from sensors.values import FLOW, ConnState, FlowEvent, Kind, Service
 
 TCP, UDP = 6, 17
 PROTOCOLS = {
@@ -12,6 +12,8 @@ PROTOCOLS = {
     "icmpv6": 58, "ipv6-icmp": 58, "ipv6icmp": 58, "sctp": 132, "udplite": 136,
 }  # fmt: skip
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+_UNTOLD = (0,) * (len(FLOW.names or ()) - 27)
+"""What only packets tell."""
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
 
 
@@ -48,15 +50,39 @@ def add_flow(
     isn't one.
     """
     halves = (*address_halves(decode(ends.orig)), *address_halves(decode(ends.resp)))
-    headers = (40 if halves[0] else 20) + (20 if ends.protocol == TCP else 8)
-    payload = tuple(max(0, whole - headers * count) for whole, count in zip(size, packets, strict=True))
-    if ends.protocol == TCP and (state in (ConnState.S0, ConnState.REJ) or (flags[0] & SYN and packets == (1, 0))):
-        payload = (0, 0)  # the rest of opening packets is options
-    row = (
-        span[1], seq, 0, _WHOLE, *halves, ends.orig_port, ends.resp_port, ends.protocol, int(state),
-        int(Service.UNKNOWN), *flags, *span, *packets, *payload, *size, *packets, *payload,
+    key = (*halves, ends.orig_port, ends.resp_port, ends.protocol)
+    out.row(Kind.FLOW, flow_row(seq, _WHOLE, key, state, span, packets, size, flags, packets, size))
+
+
+def flow_row(
+    seq: int,
+    event: int,
+    key: tuple[int, int, int, int, int, int, int],
+    state: ConnState,
+    span: tuple[int, int],
+    packets: tuple[int, int],
+    size: tuple[int, int],
+    flags: tuple[int, int],
+    all_packets: tuple[int, int],
+    all_size: tuple[int, int],
+) -> Row:
+    """Return a row of FLOW of what is new (`packets`, `size` as in `add_flow`) and of the flow so far (`all_...`).
+
+    `key` holds the halves of both addresses, both ports and the protocol.
+    """
+    protocol = key[6]
+    headers = (40 if key[0] else 20) + (20 if protocol == TCP else 8)
+    bare = protocol == TCP and (state in (ConnState.S0, ConnState.REJ) or (flags[0] & SYN and packets == (1, 0)))
+
+    def payload(whole: tuple[int, int], count: tuple[int, int]) -> tuple[int, int]:
+        if bare:  # the rest of opening packets is options
+            return 0, 0
+        return max(0, whole[0] - headers * count[0]), max(0, whole[1] - headers * count[1])
+
+    return (
+        span[1], seq, 0, event, *key, int(state), int(Service.UNKNOWN), *flags, *span, *all_packets,
+        *payload(all_size, all_packets), *all_size, *packets, *payload(size, packets), *_UNTOLD,
     )  # fmt: skip
-    out.row(Kind.FLOW, row)
 
 
 def packet_state(protocol: int, flags: int, refused: bool, answered: bool) -> ConnState:
