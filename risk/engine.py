@@ -13,7 +13,7 @@ import numpy as np
 
 from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Sample
-from risk.behaviours import Behaviour, FlowRule, LogView, LogWatcher, behaviours
+from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
 from risk.ledger import Ledger
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
@@ -45,6 +45,7 @@ class RiskEngine:
         self._windows = FlowWindows(settings)
         self._throttle = Throttle()
         self._rules: list[FlowRule] = [rule for each in self._behaviours for rule in each.flow_rules]
+        self._flow_watchers: list[FlowWatcher] = [make() for each in self._behaviours for make in each.flow_watchers]
         self._watchers: list[tuple[Kind, LogWatcher]] = [
             (kind, make()) for each in self._behaviours for kind, make in each.log_watchers.items()
         ]
@@ -91,6 +92,7 @@ class RiskEngine:
     def counts(self) -> Mapping[str, int]:
         """Return what was seen, found, learnt and forgotten, by name."""
         forgotten = sum(watcher.evicted() for _, watcher in self._watchers)
+        forgotten += sum(watcher.evicted() for watcher in self._flow_watchers)
         ledger = {"entities_risky": len(self._ledger), "entities_evicted": self._ledger.evicted}
         seen = dict(sorted(self._seen.items()))
         windows, anomaly = self._windows.counts(), self._anomaly.counts()
@@ -112,8 +114,11 @@ class RiskEngine:
             for row in self._throttle.admit(view.rows["ts"], view.keys, number, capped, rule.quiet_s):
                 mark = rule.mark(view, int(row), float(strengths[row]))
                 found.append((_order(view, mark.row, place, number), mark.evidence))
-        looked_at = np.flatnonzero(view.sampled).tolist()
-        found += [(_order(view, row, place, len(self._rules)), Sample.of(view, row)) for row in looked_at]
+        for number, watcher in enumerate(self._flow_watchers, len(self._rules)):
+            found += [(_order(view, mark.row, place, number), mark.evidence) for mark in watcher.watch(view)]
+        last = len(self._rules) + len(self._flow_watchers)
+        looked_at = np.flatnonzero(view.ended).tolist()
+        found += [(_order(view, row, place, last), Sample.of(view, row)) for row in looked_at]
         return found
 
     def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence | Sample | Binding]]:

@@ -25,10 +25,6 @@ class RiskSettings:
     learn_batch: Annotated[int, Ge(1)] = field(
         default=256, metadata={"doc": "Rows that the online models learn at once, counted in event order."}
     )
-    learn_rows_per_second: Annotated[int, Ge(1)] = field(
-        default=4,
-        metadata={"doc": "Rows that the online models look at in a second of event time; the rest are counted."},
-    )
     behind: tuple[str, ...] = field(
         default=(),
         metadata={

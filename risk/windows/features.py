@@ -45,10 +45,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ch_short_600", "flows", 1e4, "short small answered flows of the channel, over 600 s", "slow guessing"),
     Feature("src_out_600", "bytes", 1e10, "payload that the source sent, over 600 s", "exfiltration, backups"),
     Feature("src_out_share", "share", 1, "sent share of the source's payload, over 600 s", "exfiltration, uploads"),
-    Feature("new_pair", "flag", 1, "source and destination meet for the first time", "novelty"),
-    Feature("new_port", "flag", 1, "the source uses this port for the first time", "novelty"),
-    Feature("new_dst", "flag", 1, "nobody has talked to this destination before", "novelty"),
-    Feature("port_rarity", "bits", 17, "how rare starts on this port are; 0 unless the row begins a flow", "odd ports"),
+    Feature("new_pair", "flag", 1, "the first flow of source and destination", "novelty"),
+    Feature("new_port", "flag", 1, "the source's first flow to this port", "novelty"),
+    Feature("new_dst", "flag", 1, "the first flow to this destination", "novelty"),
+    Feature("port_rarity", "bits", 17, "how rare starts on this port are", "odd ports"),
     Feature("duration", "s", 3600, "duration of the flow so far", "tunnels, interactive sessions"),
     Feature("failed", "flag", 1, "this flow ended with nobody who answered", "scans"),
     Feature("mean_out", "bytes", 1500, "mean size of a packet from the originator", "uploads"),
@@ -68,6 +68,19 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("sweep_done_600", "flows", 1e4, "answered flows of the source on this port, over 600 s", "ordinary use"),
     Feature("src_slow_14400", "targets", 1e4, "targets that failed the source, over 4 h", "slow scans"),
+    Feature("src_distinct_peers", "addresses", 1e5, "different peers of the source, 10 min, by sketch", "worms, P2P"),
+    Feature("src_distinct_ports", "ports", 65536, "different ports that the source tried, likewise", "vertical scans"),
+    Feature("dst_distinct_sources", "addresses", 1e5, "different sources of the destination, likewise", "floods"),
 )
+
+MODELS: tuple[str, ...] = (
+    *(f"src_{what}_{horizon}" for what in ("starts", "failed", "ports", "peers") for horizon in (10, 60, 600)),
+    "dst_starts_10", "dst_starts_60", "dst_sources_60", "dst_failures_60",
+    "ch_count_600", "ch_starts_10", "ch_failures_60", "ch_gap", "ch_gap_cv", "ch_size_cv",
+    "src_out_600", "src_out_share", "new_pair", "new_port", "new_dst", "port_rarity",
+    "src_distinct_peers", "src_distinct_ports", "dst_distinct_sources",
+    "duration", "failed", "mean_out", "bytes_ratio",
+)  # fmt: skip
+"""The features that models of what is usual look at; behaviours look at all."""
 
 INDEX: Mapping[str, int] = {feature.name: column for column, feature in enumerate(FEATURES)}

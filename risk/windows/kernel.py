@@ -1,12 +1,16 @@
 """Compiled kernels of the flow windows: tables of fixed size, and the walk over flow rows that keeps them.
 
 Guarantees: memory is fixed at the start; the result depends on the rows and their order alone, not on how they are cut
-into arrays; a full neighbourhood of a table overwrites its least recently seen slot and counts that. Everything stands
-in one file because numba's cache looks only at the file of the function itself.
+into arrays; a full neighbourhood of a table overwrites a slot and counts that: the least recently seen one of the same
+source where that source holds a quarter of the neighbourhood, else the least recently seen one of all, so that who
+floods a table forgets mostly its own. Everything stands in one file because numba's cache looks only at the file of
+the function itself.
 
 Counters decay exponentially with the time constants of `HORIZONS`, so a counter reads as "how many in about that time"
 (docs/adr/0030). Distinct things (ports, peers) are counted where the table of pairs or channels has not seen them
-within the longest horizon. Rows that come late decay nothing and move no stamp backwards.
+within the longest horizon, and beside that by sketches (HyperLogLog: Flajolet et al. 2007, 32 registers, standard
+error 18 %) that start anew every ten minutes; what is read is the larger of this and the last span. Rows that come
+late decay nothing and move no stamp backwards.
 """
 
 from typing import Any, NamedTuple
@@ -19,14 +23,30 @@ PROBES = 16
 HORIZONS = (10.0, 60.0, 600.0)
 SLOW_S = 14400.0
 LONGEST_NS = 600_000_000_000
-SAMPLE_NS = 10_000_000_000
+SPAN_NS = 600_000_000_000
+"""A sketch covers one such span of event time."""
+REGISTERS = 32
+OWN = 4
+"""Slots of one neighbourhood from which on a source replaces its own."""
 SECOND = 1_000_000_000
 
 # Cells of each table.
-S_STARTS, S_FAILED, S_ENDED, S_PORTS, S_PEERS, S_OUT, S_IN, S_SLOW, S_WIDTH = 0, 3, 6, 9, 12, 15, 16, 17, 18
-D_STARTS_10, D_STARTS_60, D_SOURCES_60, D_FAILURES_60, D_WIDTH = 0, 1, 2, 3, 4
-P_PORTS_60, P_PORTS_600, P_FAILED, P_DONE, P_STARTS_10, P_PACKETS_10, P_ANSWERS_10, P_EMPTY_10, P_WIDTH = range(9)
-W_PEERS_60, W_PEERS_600, W_FAILED, W_DONE, W_WIDTH = range(5)
+S_STARTS, S_FAILED, S_ENDED, S_PORTS, S_PEERS, S_OUT, S_IN, S_SLOW, S_SKETCH, S_WIDTH = (
+    0,
+    3,
+    6,
+    9,
+    12,
+    15,
+    16,
+    17,
+    18,
+    23,
+)
+D_STARTS_10, D_STARTS_60, D_SOURCES_60, D_FAILURES_60, D_BEGUN, D_SKETCH, D_WIDTH = 0, 1, 2, 3, 4, 5, 8
+(P_PORTS_60, P_PORTS_600, P_FAILED, P_DONE, P_STARTS_10, P_PACKETS_10, P_ANSWERS_10, P_EMPTY_10, P_BEGUN,
+ P_WIDTH) = range(10)  # fmt: skip
+W_PEERS_60, W_PEERS_600, W_FAILED, W_DONE, W_BEGUN, W_WIDTH = range(6)
 (C_COUNT, C_STARTS_10, C_FAILED_60, C_SHORT_60, C_SHORT_600, C_GAPS, C_GAP, C_GAP_VAR, C_SIZES, C_SIZE, C_SIZE_VAR,
  C_WIDTH) = range(12)  # fmt: skip
 
@@ -36,7 +56,8 @@ W_PEERS_60, W_PEERS_600, W_FAILED, W_DONE, W_WIDTH = range(5)
  F_CH_GAP, F_CH_GAP_CV, F_CH_SIZE_CV, F_CH_SHORT_60, F_CH_SHORT_600, F_SRC_OUT, F_SRC_OUT_SHARE, F_NEW_PAIR,
  F_NEW_PORT, F_NEW_DST, F_RARITY, F_DURATION, F_FAILED, F_MEAN_OUT, F_BYTES_RATIO, F_PAIR_PORTS_60, F_PAIR_PORTS_600,
  F_PAIR_FAILED, F_PAIR_DONE, F_PAIR_STARTS, F_PAIR_PACKETS, F_PAIR_ANSWERS, F_PAIR_EMPTY, F_SWEEP_60, F_SWEEP_600,
- F_SWEEP_FAILED, F_SWEEP_DONE, F_SRC_SLOW, F_COUNT) = range(12, 49)  # fmt: skip
+ F_SWEEP_FAILED, F_SWEEP_DONE, F_SRC_SLOW, F_DISTINCT_PEERS, F_DISTINCT_PORTS, F_DISTINCT_SOURCES,
+ F_COUNT) = range(12, 52)  # fmt: skip
 
 START, END = 1, 2
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -49,6 +70,9 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 R27, R30, R31, R32, R28, R56 = (np.uint64(n) for n in (27, 30, 31, 32, 28, 56))
 LOW32 = np.uint64(0xFFFFFFFF)
 LOW8 = np.uint64(0xFF)
+LOW5 = np.uint64(31)
+R5 = np.uint64(5)
+LATEST = np.int64(2**63 - 1)
 
 
 class Table(NamedTuple):
@@ -59,21 +83,24 @@ class Table(NamedTuple):
     stamps: NDArray[np.int64]
     """Event time last seen, ns, plus one; 0 is an empty slot."""
     marks: NDArray[np.int64]
-    """Sources: when last sampled; pairs and channels: when last begun."""
+    """Pairs, ports of sources, channels: when last begun."""
     cells: NDArray[np.float32]
     """(slots, width)"""
+    sketch: NDArray[np.uint8]
+    """(slots, registers of its sketches)"""
     tally: NDArray[np.int64]
-    """[keys ever placed, keys overwritten]"""
+    """[keys ever placed, keys overwritten, of those: own ones of a source that floods the table]"""
 
 
-def make_table(slots: int, width: int) -> Table:
-    """Return an empty table; `slots` is a power of two. The pages are touched only as they fill."""
+def make_table(slots: int, width: int, sketches: int = 0) -> Table:
+    """Return an empty table of fewer than 2^31 slots. The pages are touched only as they fill."""
     return Table(
         np.zeros((slots, 2), np.uint64),
         np.zeros(slots, np.int64),
         np.zeros(slots, np.int64),
         np.zeros((slots, width), np.float32),
-        np.zeros(2, np.int64),
+        np.zeros((slots, sketches * REGISTERS), np.uint8),
+        np.zeros(3, np.int64),
     )
 
 
@@ -93,27 +120,36 @@ def address_key(high: Any, low: Any, seed: Any) -> Any:
 
 @njit(cache=True)
 def slot_of(table: Any, first: Any, second: Any, now: Any) -> Any:
-    """Return (slot, whether it is new to the table); a full neighbourhood gives up its least recently seen slot."""
-    wrap = np.int64(table.stamps.size - 1)
-    base = np.int64(mix(first ^ (second * GOLDEN)) >> ONE) & wrap
+    """Return (slot, whether it is new to the table). `first` says whose key it is; see above for who is overwritten."""
+    slots = table.stamps.size
+    base = np.int64(((mix(first ^ (second * GOLDEN)) >> R32) * np.uint64(slots)) >> R32)
     victim, oldest = base, table.stamps[base]
+    own, mine, mine_oldest = 0, base, LATEST
     for step in range(PROBES):
-        slot = (base + step) & wrap
+        slot = base + step if base + step < slots else base + step - slots
         stamp = table.stamps[slot]
         if stamp == 0:
             victim = slot
             break
         if table.keys[slot, 0] == first and table.keys[slot, 1] == second:
             return slot, False
+        if table.keys[slot, 0] == first:
+            own += 1
+            if stamp < mine_oldest:
+                mine, mine_oldest = slot, stamp
         if stamp < oldest:
             victim, oldest = slot, stamp
     if table.stamps[victim] != 0:
+        if own >= OWN:
+            victim = mine
+            table.tally[2] += 1
         table.tally[1] += 1
     table.tally[0] += 1
     table.keys[victim, 0], table.keys[victim, 1] = first, second
     table.stamps[victim] = max(now, 0) + 1
     table.marks[victim] = 0
     table.cells[victim, :] = 0
+    table.sketch[victim, :] = 0
     return victim, True
 
 
@@ -231,6 +267,46 @@ def spread(cells: Any, at: Any) -> Any:
 
 
 @njit(cache=True)
+def cardinality(registers: Any) -> Any:
+    """Return the HyperLogLog estimate of 32 registers, small counts by their empty ones (linear counting)."""
+    total, empty = 0.0, 0
+    for register in registers:
+        total += 2.0 ** -np.float64(register)
+        empty += register == 0
+    rough = 0.697 * REGISTERS * REGISTERS / total
+    if rough <= 2.5 * REGISTERS and empty > 0:
+        return REGISTERS * np.log(REGISTERS / np.float64(empty))
+    return rough
+
+
+@njit(cache=True)
+def sketch_span(cells: Any, registers: Any, at: Any, count: Any, now: Any) -> Any:
+    """Begin a new span where it is time. `cells[at]` numbers the span; behind it (this, last) estimate a sketch."""
+    span = np.float32(now // SPAN_NS)
+    if span <= cells[at]:
+        return
+    for place in range(count):
+        latest = at + 1 + 2 * place
+        cells[latest + 1] = cells[latest] if span == cells[at] + 1 else np.float32(0.0)
+        cells[latest] = 0
+    registers[:] = 0
+    cells[at] = span
+
+
+@njit(cache=True)
+def sketch_add(cells: Any, registers: Any, at: Any, place: Any, key: Any) -> Any:
+    """Count a thing, by its hash, in one of an entity's sketches; call `sketch_span` first."""
+    register = REGISTERS * place + np.int64(key & LOW5)
+    rest, rank = key >> R5, 1
+    while rest & ONE == np.uint64(0) and rank < 59:
+        rest >>= ONE
+        rank += 1
+    if rank > registers[register]:
+        registers[register] = rank
+        cells[at + 1 + 2 * place] = cardinality(registers[REGISTERS * place : REGISTERS * (place + 1)])
+
+
+@njit(cache=True)
 def touch_source(table: Any, slot: Any, now: Any, row: Any) -> Any:
     """Decay a source's counters to now and add what the row says of bytes."""
     gap, cells = elapsed(table, slot, now), table.cells[slot]
@@ -288,13 +364,11 @@ def touch_channel(table: Any, slot: Any, now: Any) -> Any:
 
 @njit(cache=True)
 def count_ports(ports: Any, port: Any) -> Any:
-    """Count a start on a port and return how rare the port is, in bits; all counts halve as they fill up."""
+    """Count a start on a port; all counts halve as they fill up."""
     if ports[65536] >= 65536.0:
         ports[:] *= np.float32(0.5)
-    rarity = np.log2((ports[65536] + 16.0) / (ports[port] + 1.0))
     ports[port] += 1
     ports[65536] += 1
-    return rarity
 
 
 @njit(cache=True)
@@ -310,6 +384,9 @@ def begin(row: Any, now: Any, src: Any, dst: Any, pair: Any, sweep: Any, channel
     dst[D_STARTS_60] += 1
     if fresh:
         dst[D_SOURCES_60] += 1
+    dst[D_BEGUN] += 1
+    pair[P_BEGUN] += 1
+    sweep[W_BEGUN] += 1
     pair[P_STARTS_10] += 1
     traceroute = row["proto"] == UDP and 33434 <= row["resp_port"] <= 33534
     if now - last[2] > LONGEST_NS and not traceroute:
@@ -359,13 +436,17 @@ def write_entities(out: Any, src: Any, dst: Any, pair: Any, sweep: Any, channel:
     out[F_SRC_OUT] = src[S_OUT]
     out[F_SRC_OUT_SHARE] = src[S_OUT] / max(src[S_OUT] + src[S_IN], np.float32(1.0))
     out[F_SRC_SLOW] = src[S_SLOW]
-    out[F_DST_STARTS_10 : F_DST_FAILURES + 1] = dst
+    out[F_DST_STARTS_10 : F_DST_FAILURES + 1] = dst[:D_BEGUN]
+    out[F_NEW_PAIR], out[F_NEW_PORT], out[F_NEW_DST] = pair[P_BEGUN] <= 1, sweep[W_BEGUN] <= 1, dst[D_BEGUN] <= 1
+    out[F_DISTINCT_PEERS] = max(src[S_SKETCH + 1], src[S_SKETCH + 2])
+    out[F_DISTINCT_PORTS] = max(src[S_SKETCH + 3], src[S_SKETCH + 4])
+    out[F_DISTINCT_SOURCES] = max(dst[D_SKETCH + 1], dst[D_SKETCH + 2])
     out[F_CH_COUNT : F_CH_FAILURES + 1] = channel[C_COUNT : C_FAILED_60 + 1]
     out[F_CH_GAPS], out[F_CH_GAP] = channel[C_GAPS], channel[C_GAP]
     out[F_CH_GAP_CV], out[F_CH_SIZE_CV] = spread(channel, C_GAPS), spread(channel, C_SIZES)
     out[F_CH_SHORT_60], out[F_CH_SHORT_600] = channel[C_SHORT_60], channel[C_SHORT_600]
-    out[F_PAIR_PORTS_60 : F_PAIR_EMPTY + 1] = pair
-    out[F_SWEEP_60 : F_SWEEP_DONE + 1] = sweep
+    out[F_PAIR_PORTS_60 : F_PAIR_EMPTY + 1] = pair[:P_BEGUN]
+    out[F_SWEEP_60 : F_SWEEP_DONE + 1] = sweep[:W_BEGUN]
 
 
 @njit(cache=True)
@@ -379,36 +460,18 @@ def write_flow(out: Any, row: Any, lost: Any) -> Any:
 
 
 @njit(cache=True)
-def due(table: Any, slot: Any, fresh: Any, now: Any, pace: Any, per_second: Any) -> Any:
-    """Return whether this row of a source is sampled: each source each `SAMPLE_NS`, all within `per_second`."""
-    if fresh:
-        table.marks[slot] = now
-        return False
-    if now - table.marks[slot] < SAMPLE_NS:
-        return False
-    if now // SECOND != pace[0]:
-        pace[0], pace[1] = now // SECOND, 0
-    if pace[1] >= per_second:
-        pace[2] += 1
-        return False
-    pace[1] += 1
-    table.marks[slot] = now
-    return True
-
-
-@njit(cache=True)
 def advance(
-    rows: Any, sources: Any, targets: Any, pairs: Any, sweeps: Any, channels: Any, ports: Any, pace: Any, seed: Any,
-    per_second: Any, out: Any, sampled: Any, keys: Any,
+    rows: Any, sources: Any, targets: Any, pairs: Any, sweeps: Any, channels: Any, ports: Any, seed: Any, out: Any,
+    ended: Any, keys: Any,
 ) -> Any:  # fmt: skip
-    """Walk flow rows in order: keep the tables, fill `out` (row, feature), `sampled`, and the sources' `keys`."""
+    """Walk flow rows in order: keep the tables, fill `out` (row, feature), `ended`, and the sources' `keys`."""
     last = np.zeros(3, np.int64)
     for i in range(rows.size):
         row, line = rows[i], out[i]
         now = row["ts"]
         src_key = address_key(row["orig_hi"], row["orig_lo"], seed)
         keys[i] = src_key
-        source, source_new = slot_of(sources, row["orig_hi"] ^ seed, row["orig_lo"], now)
+        source, _ = slot_of(sources, row["orig_hi"] ^ seed, row["orig_lo"], now)
         src = touch_source(sources, source, now, row)
         if is_group(row["resp_hi"], row["resp_lo"]):
             continue
@@ -416,11 +479,13 @@ def advance(
         proto = np.uint64(row["proto"])
         port = np.int64(0 if row["proto"] in (ICMP, ICMP6) else row["resp_port"])
         kind = np.uint64(port) << R32 | proto
-        target, target_new = slot_of(targets, row["resp_hi"] ^ seed, row["resp_lo"], now)
+        target, _ = slot_of(targets, row["resp_hi"] ^ seed, row["resp_lo"], now)
         dst = touch_destination(targets, target, now)
+        sketch_span(src, sources.sketch[source], S_SKETCH, 2, now)
+        sketch_span(dst, targets.sketch[target], D_SKETCH, 1, now)
         pair_at, pair_new = slot_of(pairs, src_key, dst_key, now)
         pair = touch_pair(pairs, pair_at, now, row)
-        sweep_at, port_new = slot_of(sweeps, src_key, mix(kind + seed), now)
+        sweep_at, _ = slot_of(sweeps, src_key, mix(kind + seed), now)
         sweep = touch_sweep(sweeps, sweep_at, now)
         channel_at, _ = slot_of(channels, src_key, mix(dst_key ^ mix(kind)), now)
         channel = touch_channel(channels, channel_at, now)
@@ -429,14 +494,17 @@ def advance(
             last[0], last[1], last[2] = pairs.marks[pair_at], sweeps.marks[sweep_at], channels.marks[channel_at]
             begin(row, now, src, dst, pair, sweep, channel, last, pair_new or now - last[0] > LONGEST_NS)
             pairs.marks[pair_at] = sweeps.marks[sweep_at] = channels.marks[channel_at] = now
-            line[F_RARITY] = count_ports(ports, port)
+            count_ports(ports, port)
+            sketch_add(src, sources.sketch[source], S_SKETCH, 0, dst_key)
+            sketch_add(src, sources.sketch[source], S_SKETCH, 1, mix(kind + seed))
+            sketch_add(dst, targets.sketch[target], D_SKETCH, 0, src_key)
         lost = row["event"] & END != 0 and failed(row)
         if row["event"] & END:
             finish(row, src, dst, pair, sweep, channel, lost)
         write_entities(line, src, dst, pair, sweep, channel)
-        line[F_NEW_PAIR], line[F_NEW_PORT], line[F_NEW_DST] = pair_new, port_new, target_new
+        line[F_RARITY] = np.log2((ports[65536] + 16.0) / max(ports[port], np.float32(1.0)))
         write_flow(line, row, lost)
-        sampled[i] = due(sources, source, source_new, now, pace, per_second)
+        ended[i] = row["event"] & END != 0
 
 
 @njit(cache=True)

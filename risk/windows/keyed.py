@@ -68,6 +68,11 @@ class Distinct(Generic[K]):
         self._seen: OrderedDict[K, int] = OrderedDict()
         self.count = Decayed(tau_s)
 
+    def age(self, now: int, thing: K) -> float | None:
+        """Return the seconds since a thing was seen; None where it wasn't within this window."""
+        last = self._seen.get(thing)
+        return None if last is None or now - last > self._tau_ns else (now - last) / 1e9
+
     def add(self, now: int, thing: K) -> bool:
         """Count a thing and return whether it was new in this window."""
         last = self._seen.get(thing)
@@ -88,12 +93,12 @@ class Told:
     def __init__(self) -> None:
         self._told: dict[str, tuple[float, int]] = {}
 
-    def again(self, code: str, strength: float, now: int) -> bool:
+    def again(self, code: str, strength: float, now: int, quiet_ns: int = QUIET_NS) -> bool:
         """Return whether to tell a crossing (strength 1 and more); a weaker one never is."""
         if strength < 1.0:
             return False
         last = self._told.get(code)
-        if last is not None and strength < 1.25 * last[0] and now - last[1] < QUIET_NS:
+        if last is not None and strength < 1.25 * last[0] and now - last[1] < quiet_ns:
             return False
         self._told[code] = (strength, now)
         return True

@@ -26,8 +26,8 @@ class FlowView:
     rows: Rows
     matrix: NDArray[np.float32]
     """(rows, features)"""
-    sampled: NDArray[np.bool_]
-    """The rows that models look at: each source at most once in ten seconds."""
+    ended: NDArray[np.bool_]
+    """The rows that models look at: each tells the end of a flow to a single host."""
     keys: NDArray[np.uint64]
     """A hash of each row's source."""
     sources: tuple[str, ...]
@@ -55,29 +55,28 @@ class FlowWindows:
     """The tables of sources, destinations, pairs, ports of sources, and channels."""
 
     def __init__(self, settings: RiskSettings) -> None:
-        slots = _power_of_two(2 * settings.max_entities)
-        self._sources = kernel.make_table(slots, kernel.S_WIDTH)
-        self._targets = kernel.make_table(slots, kernel.D_WIDTH)
+        # A quarter more than asked for, so that chance leaves few neighbourhoods full before the table is.
+        slots = settings.max_entities * 5 // 4
+        self._sources = kernel.make_table(slots, kernel.S_WIDTH, 2)
+        self._targets = kernel.make_table(slots, kernel.D_WIDTH, 1)
         self._pairs = kernel.make_table(slots, kernel.P_WIDTH)
         self._sweeps = kernel.make_table(slots, kernel.W_WIDTH)
         self._channels = kernel.make_table(2 * slots, kernel.C_WIDTH)
         self._ports = np.zeros(65537, np.float32)
-        self._pace = np.zeros(3, np.int64)
         self._seed = np.uint64(settings.seed)
-        self._per_second = settings.learn_rows_per_second
 
     def advance(self, rows: Rows, sources: tuple[str, ...]) -> FlowView:
         """Count rows (dtype FLOW, in event order) and return them beside their features."""
         matrix = np.zeros((len(rows), len(FEATURES)), np.float32)
-        sampled = np.zeros(len(rows), np.bool_)
+        ended = np.zeros(len(rows), np.bool_)
         keys = np.zeros(len(rows), np.uint64)
         # One memory layout, so that one compiled kernel serves whatever the caller cut out of its arrays.
         rows = np.require(rows, requirements=("C", "W"))
         kernel.advance(
-            rows, self._sources, self._targets, self._pairs, self._sweeps, self._channels, self._ports, self._pace,
-            self._seed, self._per_second, matrix, sampled, keys,
+            rows, self._sources, self._targets, self._pairs, self._sweeps, self._channels, self._ports, self._seed,
+            matrix, ended, keys,
         )  # fmt: skip
-        return FlowView(rows, matrix, sampled, keys, sources)
+        return FlowView(rows, matrix, ended, keys, sources)
 
     def counts(self) -> Mapping[str, int]:
         """Return how many sources and so on were placed in the tables, and how many were overwritten."""
@@ -87,8 +86,4 @@ class FlowWindows:
         }  # fmt: skip
         placed = {f"{name}_placed": int(table.tally[0]) for name, table in tables.items()}
         evicted = {f"{name}_evicted": int(table.tally[1]) for name, table in tables.items()}
-        return {**placed, **evicted, "samples_skipped": int(self._pace[2])}
-
-
-def _power_of_two(number: int) -> int:
-    return 1 << max(number - 1, 1).bit_length()
+        return {**placed, **evicted}
