@@ -30,6 +30,8 @@ from sensors.registry import Input
 from sensors.values import Batch, Counters, Fault, Mark, Sample, never
 
 SLACK_NS = 60 * SECOND
+WHOLE_FROM = 64
+"""Lines in a block from which it pays to read them together."""
 POLL_S = 0.1
 _SAMPLE_BYTES = 300
 
@@ -49,8 +51,8 @@ class LineParser(Protocol):
 class BlockParser(Protocol):
     """Understands whole blocks as well, of lines that have the plain form that most lines of its format have."""
 
-    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> int:
-        """Add the rows of a block; return how many lines were understood here.
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
+        """Add the rows of a block; return how many lines `parse` would have called understood, and of no use.
 
         Lines of which it isn't certain that `parse` would do the very same are given to `one` by their index, in order.
         """
@@ -167,10 +169,12 @@ class LogSource:
 
     def _parse(self, block: Block, builder: BatchBuilder) -> None:
         self.counters.read += len(block.lines)
-        if self._by_block is not None and not block.cut:
-            self.counters.parsed += self._by_block.parse_block(
+        if self._by_block is not None and len(block.lines) >= WHOLE_FROM:
+            parsed, ignored = self._by_block.parse_block(
                 block, builder, lambda index: self._parse_line(block, index, builder)
             )
+            self.counters.parsed += parsed
+            self.counters.ignored += ignored
             return
         for index in range(len(block.lines)):
             self._parse_line(block, index, builder)
