@@ -65,9 +65,9 @@ class Reason:
     detector: str = ""
     """The behaviour's name where the code doesn't begin with it."""
 
-    def due(self, told: Told, strength: float, now: int) -> bool:
-        """Return whether to tell a crossing of this strength now, and take note of it."""
-        return told.again(self.code, min(strength, self.weight.enough), now)
+    def due(self, told: Told, strength: float, now: int, quiet_s: int = 120) -> bool:
+        """Return whether to tell a crossing of this strength now, and take note of it; see `FlowRule.quiet_s`."""
+        return told.again(self.code, min(strength, self.weight.enough), now, quiet_s * 1_000_000_000)
 
     def evidence(
         self, entity: Entity, place: "Place", strength: float, words: Sequence[str | Entity], facts: Sequence[Fact],
@@ -137,6 +137,11 @@ class FlowRule:
         )
 
 
+def nowhere(address: str) -> str:
+    """Return "": without a table of places nobody knows where an address is."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class LogView:
     """Rows of one kind of log observation, with their texts."""
@@ -145,6 +150,8 @@ class LogView:
     rows: Rows
     texts: Sequence[str]
     sources: tuple[str, ...]
+    where: Callable[[str], str] = nowhere
+    """Country of an address (ISO 3166-1 alpha-2), "" where unknown."""
 
     def columns(self, *names: str) -> Iterator[tuple[int, ...]]:
         """Yield a tuple of whole numbers a row."""

@@ -1,12 +1,16 @@
 """Alerts of other sensors, taken as evidence against the originator of the flow.
 
-How much an alert weighs follows the severity that its sensor gave. Notes about malformed packets weigh nearly nothing:
-they come with broken networks far more often than with attacks. What weight a signature deserves is not learnt.
+How much an alert weighs follows the severity that its sensor gave, and what was learnt of its signature here: one that
+speaks of many hosts of a site within a day describes the site, and weighs the less the more hosts it names. Notes about
+malformed packets weigh nearly nothing: they come with broken networks far more often than with attacks.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from risk.behaviours import Behaviour, Fact, LogView, Mark, Reason, Weight
+from risk.windows.keyed import Distinct, Keyed
 from sensors.addresses import host_entity
 from sensors.values import Kind
 
@@ -20,26 +24,53 @@ SEVERITIES = {
 NOTE = Reason("alert.note", "", Weight(0.02), 600, 0.5, INNOCENT, 0.1)
 
 
+MAX_KEYS = 1 << 14
+DAY_S = 86400.0
+FEW = 6
+"""Hosts of a day that one signature may name at its full weight."""
+
+
+class _Signature:
+    """Which hosts one signature named within a day."""
+
+    __slots__ = ("named",)
+
+    def __init__(self) -> None:
+        self.named: Distinct[str] = Distinct(DAY_S, 512)
+
+    def trust(self, now: int, host: str) -> float:
+        """Return what share of its weight an alert deserves (1 down to about 0.1), with `host` taken note of."""
+        self.named.add(now, host)
+        return min(1.0, math.sqrt(FEW / max(self.named.count.value, 1.0)))
+
+
 class Alerts:
-    """Alerts carry their own judgement, so this keeps no window."""
+    """Windows of signatures over the alerts of other sensors."""
+
+    def __init__(self) -> None:
+        self._signatures: Keyed[str, _Signature] = Keyed(MAX_KEYS, _Signature)
 
     def evicted(self) -> int:
-        """Return 0: nothing is kept."""
-        return 0
+        """Return how many signatures were forgotten for want of room."""
+        return self._signatures.evicted
 
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Yield one evidence an alert that names who began the flow."""
-        columns = view.columns("orig", "resp", "signature", "category", "severity")
-        for row, (orig, resp, signature, category, severity) in enumerate(columns):
+        columns = view.columns("ts", "orig", "resp", "signature", "category", "severity")
+        for row, (ts, orig, resp, signature, category, severity) in enumerate(columns):
             if not view.texts[orig]:
                 continue
             quiet = view.texts[category].lower() in NOISE
             reason = NOTE if quiet else SEVERITIES.get(severity, SEVERITIES[3])
             who = host_entity(view.texts[orig])
+            known = self._signatures[view.texts[signature][:200]]
+            trust = known.trust(ts, who.id)
             towards = (" against ", host_entity(view.texts[resp])) if view.texts[resp] else ()
             words = who, " raised the alert ", view.texts[signature][:160], *towards
-            facts = [Fact("alert_severity", 4 - min(max(severity, 1), 3), 1)]
-            yield Mark(row, reason.evidence(who, view.place(row), 1, words, facts))
+            hosts = known.named.count.value
+            facts = [Fact("alert_severity", 4 - min(max(severity, 1), 3), 1), Fact("alert_rarity", 1 / hosts, 1)]
+            evidence = reason.evidence(who, view.place(row), 1, words, facts)
+            yield Mark(row, replace(evidence, weight=evidence.weight * trust, ceiling=evidence.ceiling * trust))
 
 
 BEHAVIOUR = Behaviour("alert", "Alerts of other sensors", (), {Kind.ALERT: Alerts})

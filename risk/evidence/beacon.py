@@ -1,46 +1,40 @@
 """Beacons: one host that calls one outside service at even intervals (T1071, T1573).
 
 Regular calls are also how updates, telemetry and monitoring work, so this is weak evidence on purpose: it never denies
-anything by itself. Names of well-known protocols that are regular by design are left out, and so is a service that
-several hosts call.
+anything by itself. Well-known protocols that are regular by design are left out. What calls evenly is told from a clock
+with jitter by the likeness of its sizes. The context is prevalence: the more hosts of a site call one service evenly
+within a day, the less it says, and from `COMMON` on nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk.behaviours import Behaviour, FlowRule, Reason, Weight
+from risk.behaviours import Behaviour, Fact, FlowRule, Mark, Reason, Weight, place_of
+from risk.inside import is_inside
 from risk.windows import FlowView
-from sensors.values import Entity
+from risk.windows.keyed import Distinct, Keyed, Told
+from sensors.values import Entity, FlowEvent
 
 REGULAR_PORTS = (53, 67, 68, 123, 137, 138, 161, 162, 179, 514, 547, 853, 1900, 3478, 5060, 5353, 5355)
 MIN_GAP_S, MAX_GAP_S = 1.5, 7200.0
 MIN_GAPS = 8
 MAX_SPREAD = 0.15
-ULA_TOP, LINK_LOCAL_TOP = 0x7E, 0x3FA
+MAX_JITTER = 0.4
+"""Spread of gaps up to which alike sizes make up for uneven times."""
+ALIKE = 0.12
+COMMON = 4
+DAY_S = 86400.0
+MAX_KEYS = 1 << 15
 
-
-def _private(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return which addresses are inside: RFC 1918, 6598, 3927, 4193, 4291 (link-local) and loopback."""
-    v4 = (low & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    mapped = (high == 0) & (low >> np.uint64(32) == 0xFFFF)
-    top, next_byte = v4 >> 24, v4 >> 16 & 0xFF
-    inside = (top == 10) | (top == 127) | ((top == 172) & (next_byte >> 4 == 1)) | ((top == 192) & (next_byte == 168))
-    inside |= ((top == 169) & (next_byte == 254)) | ((top == 100) & (next_byte >> 6 == 1))
-    v6 = (high >> np.uint64(57) == ULA_TOP) | (high >> np.uint64(54) == LINK_LOCAL_TOP) | ((high == 0) & (low == 1))
-    return np.asarray(np.where(mapped, inside, v6), np.bool_)
-
-
-def _beacon(view: FlowView) -> NDArray[np.float32]:
-    rows, gap = view.rows, view.feature("ch_gap")
-    even = (view.feature("ch_gap_cv") <= MAX_SPREAD) & (gap >= MIN_GAP_S) & (gap <= MAX_GAP_S)
-    even &= (view.feature("ch_gaps") >= MIN_GAPS) & (view.feature("dst_sources_60") <= 3)
-    even &= (rows["event"] & 1 != 0) & np.isin(rows["proto"], (6, 17)) & ~np.isin(rows["resp_port"], REGULAR_PORTS)
-    if not even.any():
-        return np.zeros(len(rows), np.float32)
-    outward = ~_private(rows["resp_hi"], rows["resp_lo"])
-    return np.where(even & outward, view.feature("ch_gaps") / MIN_GAPS, 0).astype(np.float32)
+REGULAR = Reason(
+    "beacon.regular", "T1071", Weight(0.25, 0.04, 0.45), 3600, 1e-2,
+    "telemetry, an update check, mail polling or a health check",
+)  # fmt: skip
+JITTERED = Reason(
+    "beacon.jittered", "T1071", Weight(0.2, 0.04, 0.4), 3600, 1e-2, "a program that polls at times drawn by lot"
+)
 
 
 def _refused(view: FlowView) -> NDArray[np.float32]:
@@ -49,7 +43,7 @@ def _refused(view: FlowView) -> NDArray[np.float32]:
     alone &= (rows["proto"] == 6) & ~np.isin(rows["resp_port"], REGULAR_PORTS)
     if not alone.any():
         return np.zeros(len(rows), np.float32)
-    return np.where(alone & ~_private(rows["resp_hi"], rows["resp_lo"]), failed / 20, 0).astype(np.float32)
+    return np.where(alone & ~is_inside(rows["resp_hi"], rows["resp_lo"]), failed / 20, 0).astype(np.float32)
 
 
 def _refused_words(view: FlowView, row: int) -> Sequence[str | Entity]:
@@ -57,27 +51,63 @@ def _refused_words(view: FlowView, row: int) -> Sequence[str | Entity]:
     return view.orig(row), f" called port {port} of ", view.resp(row), f" {failed:.0f} times in a minute, in vain"
 
 
-def _words(view: FlowView, row: int) -> Sequence[str | Entity]:
-    gap, spread = view.value(row, "ch_gap"), view.value(row, "ch_gap_cv")
-    port, calls = int(view.rows[row]["resp_port"]), view.value(row, "ch_gaps") + 1
-    what = f" every {gap:.1f} s (spread {spread:.0%}), {calls:.0f} times so far"
-    return view.orig(row), " called port ", str(port), " of ", view.resp(row), what
+class _Service:
+    """Which hosts call one outside service evenly."""
+
+    __slots__ = ("callers",)
+
+    def __init__(self) -> None:
+        self.callers: Distinct[tuple[int, int]] = Distinct(DAY_S, 64)
+
+
+class Calls:
+    """Windows of (outside address, port) and of who calls it evenly."""
+
+    def __init__(self) -> None:
+        self._services: Keyed[tuple[int, int, int], _Service] = Keyed(MAX_KEYS, _Service)
+        self._told: Keyed[tuple[int, int, int, int, int], Told] = Keyed(MAX_KEYS, Told)
+
+    def evicted(self) -> int:
+        """Return how many keys were forgotten for want of room."""
+        return self._services.evicted + self._told.evicted
+
+    def watch(self, view: FlowView) -> Iterator[Mark]:
+        """Judge the beginnings of even calls in order and yield what they show."""
+        rows = view.rows
+        tight = view.feature("ch_gap_cv") <= MAX_SPREAD
+        even = tight | ((view.feature("ch_gap_cv") <= MAX_JITTER) & (view.feature("ch_size_cv") <= ALIKE))
+        even &= (view.feature("ch_gaps") >= MIN_GAPS) & (rows["event"] & FlowEvent.START != 0)
+        even &= (view.feature("ch_gap") >= MIN_GAP_S) & (view.feature("ch_gap") <= MAX_GAP_S)
+        even &= np.isin(rows["proto"], (6, 17)) & ~np.isin(rows["resp_port"], REGULAR_PORTS)
+        if not even.any():
+            return
+        even &= ~is_inside(rows["resp_hi"], rows["resp_lo"])
+        for row in np.flatnonzero(even).tolist():
+            yield from self._judge(view, row, REGULAR if tight[row] else JITTERED)
+
+    def _judge(self, view: FlowView, row: int, reason: Reason) -> Iterator[Mark]:
+        orig_hi, orig_lo, resp_hi, resp_lo, port = (
+            int(view.rows[row][name]) for name in ("orig_hi", "orig_lo", "resp_hi", "resp_lo", "resp_port")
+        )
+        place, gaps = place_of(view, row), view.value(row, "ch_gaps")
+        callers = self._services[resp_hi, resp_lo, port].callers
+        callers.add(place.ts, (orig_hi, orig_lo))
+        shared = max(callers.count.value, 1.0)
+        strength = gaps / (MIN_GAPS if reason is REGULAR else 2 * MIN_GAPS) / max(shared - 1, 1.0)
+        told = self._told[orig_hi, orig_lo, resp_hi, resp_lo, port]
+        if shared >= COMMON or not reason.due(told, strength, place.ts, 3600):
+            return
+        gap, spread = view.value(row, "ch_gap"), view.value(row, "ch_gap_cv")
+        what = f" every {gap:.1f} s (spread {spread:.0%}), {gaps + 1:.0f} times so far; {shared:.0f} hosts do so"
+        words = view.orig(row), f" called port {port} of ", view.resp(row), what
+        facts = [Fact("ch_gaps", gaps, 4), Fact("even_callers_86400", 1 / shared, 0.2)]
+        yield Mark(row, reason.evidence(view.orig(row), place, strength, words, facts, round(gaps) + 1))
 
 
 BEHAVIOUR = Behaviour(
     "beacon",
     "Regular calls to an outside service",
     (
-        FlowRule(
-            Reason(
-                "beacon.regular", "T1071", Weight(0.25, 0.03, 0.36), 3600, 1e-2,
-                "telemetry, an update check, mail polling or a health check",
-            ),
-            _beacon,
-            (("ch_gaps", 4), ("ch_count_600", 4)),
-            _words,
-            quiet_s=3600,
-        ),
         FlowRule(
             Reason(
                 "beacon.refused", "T1071", Weight(0.35, 0.12, 0.6), 3600, 1e-3,
@@ -89,4 +119,5 @@ BEHAVIOUR = Behaviour(
             quiet_s=600,
         ),
     ),
+    flow_watchers=(Calls,),
 )  # fmt: skip

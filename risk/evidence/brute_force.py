@@ -60,6 +60,10 @@ DISTRIBUTED = Reason(
     "brute_force.distributed", "T1110.004", Weight(0.25, 0.05, 0.4), 3600, 1e-2,
     "one person who moves between networks with an old password",
 )  # fmt: skip
+STUFFING = Reason(
+    "brute_force.stuffing", "T1110.004", Weight(0.6, 0.2, 0.92), 3600, 1e-3,
+    "an office behind one address on the morning after all passwords changed",
+)  # fmt: skip
 BROKEN_IN = Reason("brute_force.success", "T1078", Weight(0.8, 0.05, 0.95), 7200, 1e-4, FORGOT)
 TAKEN_OVER = Reason(
     "brute_force.taken_over", "T1078", Weight(0.45), 7200, 1e-3, "the user who remembered the password at last"
@@ -69,9 +73,10 @@ TAKEN_OVER = Reason(
 class _Attacker:
     """What one source did lately."""
 
-    __slots__ = ("failures", "invalid", "patient", "told", "users")
+    __slots__ = ("failures", "invalid", "let_in", "patient", "told", "users")
 
     def __init__(self) -> None:
+        self.let_in: Distinct[str] = Distinct(3600)
         self.failures = Decayed(600)
         self.patient = Decayed(7200)
         self.users: Distinct[str] = Distinct(600)
@@ -109,7 +114,9 @@ class Attempts:
                 continue
             attacker = self._sources[culprit]
             if outcome == AuthOutcome.SUCCESS:
+                attacker.let_in.add(int(view.rows["ts"][row]), user)
                 yield from _broken_in(view.place(row), row, attacker, culprit, user)
+                yield from _stuffing(view.place(row), row, attacker, culprit)
                 continue
             place = view.place(row)
             yield _attempt(place, row, culprit, user, AuthOutcome(outcome), count)
@@ -117,6 +124,7 @@ class Attempts:
             if count and outcome != AuthOutcome.PROBE and not offered:
                 yield from _guesses(place, row, attacker, culprit, user, outcome, count)
                 yield from self._spread(place, row, attacker, culprit, user)
+                yield from _stuffing(place, row, attacker, culprit)
 
     def _spread(self, place: Place, row: int, attacker: _Attacker, culprit: Entity, user: str) -> Iterator[Mark]:
         if not user or culprit.kind is EntityKind.USER:
@@ -187,6 +195,20 @@ def _broken_in(place: Place, row: int, attacker: _Attacker, culprit: Entity, use
         name = Entity(EntityKind.USER, user)
         told = name, " was logged in by ", culprit, f" after {failures:.0f} failures within ten minutes"
         yield Mark(row, TAKEN_OVER.evidence(name, place, 1, told, facts))
+
+
+def _stuffing(place: Place, row: int, attacker: _Attacker, culprit: Entity) -> Iterator[Mark]:
+    """Yield that many users were tried about once each, few of whom got in: a stolen list of names and passwords."""
+    if not attacker.users.count.value:
+        return
+    users, failures = attacker.users.count.add(place.ts, 0), attacker.failures.add(place.ts, 0)
+    let_in = attacker.let_in.count.add(place.ts, 0)
+    if not 0.5 <= let_in < 0.3 * users or failures > 2 * users:
+        return
+    if STUFFING.due(attacker.told, users / 8, place.ts):
+        words = culprit, f" tried {users:.0f} users about once each within ten minutes; {let_in:.0f} got in"
+        facts = [Fact("users_600", users, 1), Fact("let_in_3600", let_in, 1)]
+        yield Mark(row, STUFFING.evidence(culprit, place, users / 8, words, facts, round(failures + let_in)))
 
 
 def _logins(view: FlowView) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from risk.windows.keyed import Decayed, Keyed, Told
 from sensors.addresses import host_entity
 from sensors.values import Entity, Kind
 
-TCP = 6
+TCP, UDP = 6, 17
 ICMP = (1, 58)
 ICMP_ASKS = (8, 13, 15, 17, 128)
 """ICMP types that ask; answers and errors are never held against who sends them."""
@@ -29,6 +29,13 @@ def _syn(view: FlowView) -> Column:
     one_target = view.feature("pair_ports_600") < 0.1 * starts
     lonely = (view.rows["proto"] == TCP) & one_target & (view.feature("pair_done_600") < 0.1 * starts)
     return np.where(lonely, starts / 300, 0).astype(np.float32)
+
+
+def _udp(view: FlowView) -> Column:
+    """Short flows from ever new ports of one source, which a flood of UDP looks like where ports are drawn by lot."""
+    starts = view.feature("pair_starts_10")
+    lonely = (view.rows["proto"] == UDP) & _unanswered(view, 0.1) & (view.feature("pair_done_600") < 0.1 * starts)
+    return np.where(lonely, starts / 400, 0).astype(np.float32)
 
 
 def _connections(view: FlowView) -> Column:
@@ -120,6 +127,15 @@ BEHAVIOUR = Behaviour(
             ),
             _syn,
             (("pair_starts_10", 30), ("pair_empty_10", 30), ("dst_starts_10", 60)),
+            _flow_words,
+        ),
+        FlowRule(
+            Reason(
+                "flood.udp", "T1498.001", Weight(0.5, 0.17, 0.93), 600, 1e-4,
+                "a collector of logs or figures by UDP that every program of a host sends to",
+            ),
+            _udp,
+            (("pair_starts_10", 30), ("pair_packets_10", 200), ("pair_answers_10", 50)),
             _flow_words,
         ),
         FlowRule(
