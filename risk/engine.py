@@ -14,7 +14,8 @@ import numpy as np
 from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Sample
 from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
-from risk.ledger import Ledger
+from risk.feedback import Feedback
+from risk.ledger import Ledger, Reading
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
 from risk.twins import Twins
@@ -41,7 +42,7 @@ class RiskEngine:
     def __init__(self, settings: RiskSettings) -> None:
         self._settings = settings
         self._behaviours = behaviours()
-        self.revision = _revision(settings, self._behaviours)
+        self._base = self.revision = _revision(settings, self._behaviours)
         self._windows = FlowWindows(settings)
         self._throttle = Throttle()
         self._rules: list[FlowRule] = [rule for each in self._behaviours for rule in each.flow_rules]
@@ -80,6 +81,20 @@ class RiskEngine:
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant of event time, ns."""
         return self._ledger.assess(entity, at)
+
+    def hear(self, labels: Feedback) -> None:
+        """Read every risk through these labels, and no others, from now on; the model revision changes with them."""
+        self.revision = _digest(self._base, labels.revision) if labels.revision else self._base
+        self._ledger.revision = self.revision
+        self._ledger.overlay(labels)
+
+    def risk(self, entity: Entity, at: int) -> float:
+        """Return an entity's risk at an instant of event time (ns), and nothing more."""
+        return self._ledger.risk(entity, at)
+
+    def readings(self, entity: Entity, at: int) -> list[Reading]:
+        """Return the reasons that make up an entity's risk at an instant of event time (ns), strongest first."""
+        return self._ledger.readings(entity, at)
 
     def share(self, entity: Entity) -> Share:
         """Return who else uses an entity's address, and how much of the traffic is its."""
@@ -154,4 +169,8 @@ def _order(view: FlowView | LogView, row: int, place: int, number: int) -> Order
 
 def _revision(settings: RiskSettings, found: tuple[Behaviour, ...]) -> str:
     parts = [CODE_VERSION, repr(settings), *(feature.name for feature in FEATURES), *(each.name for each in found)]
+    return _digest(*parts)
+
+
+def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
