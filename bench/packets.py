@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sensors.packets import decode, pcap
+from sensors.packets import pcap
 from sensors.packets.capture import CaptureSource
 from sensors.packets.columns import FAULT, PACKET
+from sensors.packets.headers import decode
+from sensors.packets.headers.fragments import FRAGMENT, FRAGMENTS
 from sensors.settings import SensorSettings
 from sensors.values import Kind
 
@@ -57,7 +59,7 @@ def decoder_alone(path: Path) -> int:
     """Walk and decode the file; return the number of packets."""
     data = np.memmap(path, np.uint8, "r")
     state, packets = pcap.begin(data), np.zeros(CHUNK, PACKET)
-    clock, fragments = np.zeros(decode.STATE_SIZE, np.int64), np.zeros(decode.FRAGMENTS, decode.FRAGMENT)
+    clock, fragments = np.zeros(decode.STATE_SIZE, np.int64), np.zeros(FRAGMENTS, FRAGMENT)
     faults, noted = np.zeros(20, FAULT), np.zeros(1, np.int64)
     total = 0
     while count := pcap.walk(data, state, packets, faults, noted):

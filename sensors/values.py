@@ -88,6 +88,20 @@ class Service(IntEnum):
     MQTT = 21
 
 
+class Tunnel(IntEnum):
+    """What the packets of a flow came through; the flow is the one inside. `MPLS`: labels before the IP header."""
+
+    NONE = 0
+    GRE = 1
+    VXLAN = 2
+    GENEVE = 3
+    IPV4_IN_IPV4 = 4
+    IPV6_IN_IPV4 = 5
+    IPV4_IN_IPV6 = 6
+    IPV6_IN_IPV6 = 7
+    MPLS = 8
+
+
 class AuthOutcome(IntEnum):
     """How an attempt to authenticate ended. `PROBE`: the client left before it tried, or sent no valid greeting."""
 
@@ -126,6 +140,20 @@ FLOW = np.dtype(
         ("new_resp_packets", "<u4"),
         ("new_orig_bytes", "<u8"),
         ("new_resp_bytes", "<u8"),
+        # What only packets tell; 0 where the flow comes from a log.
+        ("history", "<u8"),  # Zeek's history, the first and the next 12 letters: see sensors.packets.flow.history
+        ("history_more", "<u8"),
+        ("orig_resent", "<u4"),  # packets whose bytes, SYN or FIN were seen before
+        ("resp_resent", "<u4"),
+        ("orig_overlap", "<u8"),  # payload bytes that were seen before
+        ("resp_overlap", "<u8"),
+        ("rtt", "<i8"),  # from SYN to the ACK that ends the handshake, ns; 0 where it wasn't seen, or a SYN was resent
+        ("gap_mean", "<f4"),  # seconds from one packet to the next, and their standard deviation
+        ("gap_deviation", "<f4"),
+        ("orig_entropy", "<f4"),  # bits a byte of the first payload (at most 256 bytes of it)
+        ("resp_entropy", "<f4"),
+        ("tunnel", "u1"),  # Tunnel
+        ("tunnel_id", "<u4"),  # VXLAN or GENEVE network, GRE key, MPLS label
     ]
 )
 

@@ -35,6 +35,12 @@ PACKET = np.dtype(
         ("dst_port", "<u2"),  # for ICMP: the code
         ("proto", "u1"),
         ("flags", "u1"),
+        ("tunnel", "u1"),  # the `Tunnel` that it came through; everything below is of the packet inside
+        ("piece", "u1"),  # of a fragmented packet: `WHOLE`, `FIRST`, `LATER`
+        ("tunnel_id", "<u4"),  # VXLAN or GENEVE network, GRE key, MPLS label; 0 where it has none
+        ("ident", "<u4"),  # identification that the fragments of a packet share
+        ("seq", "<u4"),  # TCP sequence number
+        ("window", "<u2"),  # TCP window, not scaled
         ("ip_bytes", "<u4"),
         ("payload_bytes", "<u4"),  # of the transport, from the lengths in the headers
         ("payload", "<u4"),  # where it begins, from `offset`
@@ -48,6 +54,11 @@ IGNORED = 1
 MALFORMED = 2
 BELOW = 3  # understood, but it has no flow (ARP)
 
+# Values of `piece`.
+WHOLE = 0
+FIRST = 1
+LATER = 2
+
 # Bits of `hint`.
 HINT_DNS = 1
 HINT_HTTP = 2
@@ -57,6 +68,7 @@ HINT_COMMAND = 16  # to be read by `commands`
 HINT_FIRST = 32  # the first payload after the head of a response (set by `flows`)
 HINT_BODY = 64  # among the first bytes after the head of a response (set by `flows`)
 HINT_TEXT = 256  # the response declares text that isn't compressed
+HINT_STREAM = 512  # may go on with a TLS handshake (set by `chosen`)
 HINT_BINARY = 128  # begins like a program; `flows` keeps it only at the beginning of a stream that is not HTTP
 
 FAULT = np.dtype([("offset", "<i8"), ("number", "<u8"), ("code", "<i8")])

@@ -20,7 +20,7 @@ import numpy as np
 
 from sensors.errors import PrivilegeError, UnreadableInputError
 from sensors.packets import ring
-from sensors.packets.decode import LINK_ETHERNET, LINK_RAW
+from sensors.packets.headers.link import LINK_ETHERNET, LINK_RAW
 from sensors.packets.pipeline import CHUNK, Pipeline, warm_up
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, never

@@ -6,11 +6,13 @@ as parsed, ignored or malformed.
 
 import numpy as np
 
-from sensors.packets import decode, signs
+from sensors.packets import signs
 from sensors.packets.columns import FAULT, FAULT_TEXTS, IGNORED, MALFORMED, PACKET, Bytes
+from sensors.packets.flow.table import FlowTable
+from sensors.packets.headers import decode
+from sensors.packets.headers.fragments import FRAGMENT, FRAGMENTS
 from sensors.packets.payloads import Payloads
 from sensors.packets.rows import Texts
-from sensors.packets.table import FlowTable
 from sensors.settings import SensorSettings
 from sensors.values import MAX_FAULTS_KEPT, Batch, Counters, Fault, Kind, Rows
 
@@ -51,7 +53,7 @@ class Pipeline:
         self._counters = counters
         self._table = FlowTable(settings, seed)
         self._payloads = Payloads(CHUNK)
-        self._fragments = np.zeros(decode.FRAGMENTS, decode.FRAGMENT)
+        self._fragments = np.zeros(FRAGMENTS, FRAGMENT)
         self._state = np.zeros(decode.STATE_SIZE, np.int64)
 
     @property
@@ -67,7 +69,7 @@ class Pipeline:
         signs.mark(data, packets, count)
         texts = Texts()
         tables = {
-            Kind.FLOW: self._table.follow(packets, count),  # it marks what of a response is to be read
+            Kind.FLOW: self._table.follow(data, packets, count),  # it marks what of a response is to be read
             **self._payloads.messages(data, packets, count, texts, self.clock),
             Kind.DNS: self._payloads.questions(data, packets, count, texts, self.log.faults, self.log.noted),
         }

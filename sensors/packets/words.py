@@ -1,7 +1,6 @@
 """Read numbers of two, four and eight bytes, and note faults, inside kernels.
 
-The exception to the rule in `jit`: every module's kernels call these, because they are too small to change. Nothing
-here checks bounds; the caller has.
+Nothing here checks bounds; the caller has.
 """
 
 import numpy as np
@@ -43,6 +42,14 @@ def word32(data: Bytes, at: int, big: int) -> int:
     if big:
         return big32(data, at)
     return (word16(data, at + 2, 0) << 16) | word16(data, at, 0)
+
+
+@kernel
+def word64(data: Bytes, at: int, big: int) -> np.int64:
+    """Return the 64 bits at `at` as a signed number, big-endian where `big` is not 0."""
+    if big:
+        return np.int64(big64(data, at))
+    return np.int64((word32(data, at + 4, 0) << 32) | word32(data, at, 0))
 
 
 @kernel
