@@ -18,8 +18,9 @@ MAX_KEYS = 1 << 15
 DAY_NS = 86_400_000_000_000
 NEEDED = 20e6
 """Bytes within an hour that say something at all."""
-HABIT = 4.0
+HABIT = 3.0
 """So many times the usual hour."""
+PAUSE_NS = 6 * 3_600_000_000_000
 ONE_WAY = 0.8
 QUIET_PORTS = (53, 123)
 
@@ -39,10 +40,11 @@ SPREAD = Reason(
 class _Way:
     """What one host sent to one address."""
 
-    __slots__ = ("back", "began", "day", "hour", "told")
+    __slots__ = ("back", "began", "day", "habit", "hour", "seen", "told", "top")
 
     def __init__(self) -> None:
-        self.began = 0
+        self.began = self.seen = 0
+        self.habit = self.top = 0.0
         self.hour = Decayed(3600)
         self.back = Decayed(3600)
         self.day = Decayed(86400)
@@ -75,10 +77,19 @@ class Sendings:
             yield from _weigh(view, row, way, int(record["new_orig_bytes"]), int(record["new_resp_bytes"]), place.ts)
 
 
+def _usual(way: _Way, ts: int) -> float:
+    """Return the bytes of the largest hour of an earlier stretch; a stretch ends with a pause or after a day."""
+    if ts - way.seen > PAUSE_NS or ts - way.began > DAY_NS:
+        way.habit = max(way.habit / 2, way.top)
+        way.top, way.began = 0.0, ts
+    way.seen = ts
+    return way.habit
+
+
 def _weigh(view: FlowView, row: int, way: _Way, out: int, back: int, ts: int) -> Iterator[Mark]:
-    usual = way.day.value / 24 if ts - way.began > DAY_NS else 0.0
-    way.began = way.began or ts
+    usual = _usual(way, ts)
     hour, day, returned = way.hour.add(ts, out), way.day.add(ts, out), way.back.add(ts, back)
+    way.top = max(way.top, hour)
     if hour < ONE_WAY * (hour + returned):
         return
     strength = hour / max(NEEDED, HABIT * usual)

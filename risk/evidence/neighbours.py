@@ -2,7 +2,8 @@
 
 An address that moves once has a new card, or a stand-by took over; one that goes back and forth is claimed by two at a
 time. The card that claims other hosts' addresses is blamed by its own address, where it has one that nobody disputes;
-else by its hardware address. Virtual router addresses (VRRP, HSRP, CARP) may move.
+else by its hardware address. A frame that names another card than the one that sent it is forged. Virtual router
+addresses (VRRP, HSRP, CARP) may move.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ SOUGHT = Reason(
 )
 
 
+FORGED = Reason(
+    "neighbours.forged", "T1557.002", Weight(0.74, 0.05, 0.9), 3600, 1e-4,
+    "a repeater or a bonded interface that speaks for others",
+)  # fmt: skip
+FORGERIES = 2
+
+
 class _Address:
     """Who claimed an address lately."""
 
@@ -36,9 +44,10 @@ class _Address:
 class _Asker:
     """Whom one host looked for."""
 
-    __slots__ = ("sought", "told")
+    __slots__ = ("forged", "sought", "told")
 
     def __init__(self) -> None:
+        self.forged = Decayed(300)
         self.sought: Distinct[str] = Distinct(60, 512)
         self.told = Told()
 
@@ -59,11 +68,13 @@ class Claims:
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Judge ARP in order and yield what it shows."""
         texts = view.texts
-        for row, (protocol, orig, resp, card, name) in enumerate(
-            view.columns("protocol", "orig", "resp", "object", "name")
+        for row, (protocol, orig, resp, card, name, code) in enumerate(
+            view.columns("protocol", "orig", "resp", "object", "name", "code")
         ):
             if texts[protocol] != "arp" or not texts[orig]:
                 continue
+            if code == 1:
+                yield from self._forged(view, row, texts[orig], texts[card])
             yield from self._claim(view, row, texts[orig], texts[card])
             if texts[name] == "request":
                 yield from self._seek(view, row, texts[orig], texts[resp])
@@ -85,6 +96,15 @@ class Claims:
             words = who, " claims the address of ", host_entity(claimed), f", which changed hands {flips + 1:.0f} times"
             facts = [Fact("claims_300", flips, 0.1)]
             yield Mark(row, CLAIMED.evidence(who, view.place(row), flips / 1.9, words, facts))
+
+    def _forged(self, view: LogView, row: int, claimed: str, card: str) -> Iterator[Mark]:
+        asker, place = self._askers[claimed], view.place(row)
+        forged = asker.forged.add(place.ts)
+        if not card.startswith(VIRTUAL) and FORGED.due(asker.told, forged / (FORGERIES - 0.1), place.ts):
+            who = host_entity(claimed)
+            words = who, f" is claimed {forged:.0f} times for the card {card} by frames that another card sent"
+            facts = [Fact("forged_300", forged, 0.2)]
+            yield Mark(row, FORGED.evidence(who, place, forged / (FORGERIES - 0.1), words, facts))
 
     def _culprit(self, claimed: str, one: str, other: str) -> Entity:
         """Return who of two cards claims what isn't its: the one that has more addresses, by one of its own."""

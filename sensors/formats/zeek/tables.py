@@ -1,7 +1,8 @@
 """Zeek's logs as rows: for each log the fields that are wanted, and the row that they make.
 
 Values come as TSV gives them (bytes) or as JSON does (numbers, texts, booleans, lists); None where unset. Field names
-and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log and ssh.log.
+and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log, ssh.log and notice.log, and of
+the arp.log of its package for ARP.
 """
 
 import math
@@ -171,7 +172,7 @@ def _ssl(values: Values, seq: int, out: BatchBuilder) -> bool:
     row = (
         _instant(ts), seq, 0, out.host(_needed(orig)), out.host(_needed(resp)), _number(port),
         text(_string(name).lower()), text(_text(version)), text(_text(subject)), text(_text(issuer)),
-        text(_text(validation)), int(_truth(established)),
+        text(_text(validation)), int(_truth(established)), 0, 0, 0, 0, 0, 0, 0,
     )  # fmt: skip
     out.row(Kind.TLS, row)
     return True
@@ -187,6 +188,38 @@ def _ssh(values: Values, seq: int, out: BatchBuilder) -> bool:
     out.auth(_instant(ts), seq, outcome, orig=_needed(orig), resp=_needed(resp), service=b"ssh", count=count)
     return True
 
+
+def _arp(values: Values, seq: int, out: BatchBuilder) -> bool:
+    """Add a claim of an address, as packets of ARP give it; code 1 where another card than it says sent the frame."""
+    ts, operation, frame, orig, resp, card = values
+    named, sent = _string(card).lower(), _string(frame).lower()
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(orig)), out.host(_needed(resp)), 0, out.text("arp"), out.text(named),
+        out.text(_string(operation).lower()), int(bool(sent) and sent != named), 0,
+    )  # fmt: skip
+    out.row(Kind.COMMAND, row)
+    return True
+
+
+def _notice(values: Values, seq: int, out: BatchBuilder) -> bool:
+    """Add an alert; notices about whole scans name their source as `src`, others have the ends of a connection."""
+    ts, note, source, orig, target, resp, port, message = values
+    who, whom = source or orig, target or resp
+    if not who or not note:
+        return False
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(who)), out.host(whom) if whom else 0, _number(port),
+        out.text(_text(note)), out.text(_text(message)), 0, _SEVERITY.get(_string(note).partition("::")[0], 3),
+    )  # fmt: skip
+    out.row(Kind.ALERT, row)
+    return True
+
+
+_SEVERITY = {
+    "Scan": 2, "SSH": 2, "HTTP": 2, "FTP": 2, "Signatures": 2, "Intel": 1, "Heartbleed": 1, "ATTACK": 1,
+    "TeamCymruMalwareHashRegistry": 1,
+}  # fmt: skip
+"""Notices carry no severity: the module that raised one says how serious it is, 3 where it isn't known here."""
 
 TABLES = (
     Table(
@@ -214,4 +247,11 @@ TABLES = (
         _ssl,
     ),
     Table("ssh", frozenset({"auth_success", "auth_attempts"}), (*_ENDS, "auth_success", "auth_attempts"), _ssh),
+    Table(
+        "arp", frozenset({"operation", "orig_hw"}), ("ts", "operation", "src_mac", "orig_h", "resp_h", "orig_hw"), _arp
+    ),
+    Table(
+        "notice", frozenset({"note", "actions"}),
+        ("ts", "note", "src", "id.orig_h", "dst", "id.resp_h", "id.resp_p", "msg"), _notice,
+    ),
 )  # fmt: skip

@@ -110,3 +110,20 @@ def test_sources_in_great_number_are_each_told_once(world: Any) -> None:
     lines = [line | {"orig": f"198.18.{n // 200 % 2}.{n % 200}"} for n, line in enumerate(_lines(4000, 0.02))]
     found = world.read(Kind.AUTH, lines)
     assert len([each for each in found if each.evidence.reason == "brute_force.distributed"]) <= 2 * 400
+
+
+def test_a_stolen_list_of_names_and_passwords(world: Any) -> None:
+    lines = _lines(30, 4)
+    for place, line in enumerate(lines):
+        line |= {"user": f"person{place}", "outcome": SUCCESS if place == 20 else FAILURE}
+    world.read(Kind.AUTH, lines)
+    assert "brute_force.stuffing" in world.reasons()
+    assert world.worst(A) >= 0.8
+
+
+def test_an_office_behind_one_address_gets_in(world: Any) -> None:
+    lines = _lines(60, 10, SUCCESS)
+    for place, line in enumerate(lines):
+        line |= {"user": f"person{place % 30}", "outcome": FAILURE if place % 6 == 0 else SUCCESS}
+    world.read(Kind.AUTH, lines)
+    assert "brute_force.stuffing" not in world.reasons()

@@ -123,3 +123,52 @@ def test_notes_of_a_decoder_weigh_nothing_to_speak_of(world: Any) -> None:
     line = {"orig": A, "signature": "bad checksum", "category": "Generic Protocol Command Decode", "severity": 3}
     world.read(Kind.ALERT, [line | {"at": n} for n in range(500)])
     assert world.worst(A) <= 0.1
+
+
+def test_a_flood_of_short_udp_flows(world: Any, traffic: Any) -> None:
+    for step in range(8000):
+        traffic.begin(step * 0.001, A, B, 9, proto=17, orig_port=1024 + step)
+    world.see(traffic)
+    assert "flood.udp" in world.reasons()
+    assert world.worst(A) >= 0.8
+    assert world.worst(B) == 0
+
+
+def test_a_busy_resolver_gets_its_answers(world: Any, traffic: Any) -> None:
+    for step in range(4000):
+        traffic.begin(step * 0.01, A, B, 53, proto=17, orig_port=1024 + step)
+        traffic.add(
+            step * 0.01 + 0.005, A, B, 53, FlowEvent.END, proto=17, orig_port=1024 + step, state=ConnState.SF,
+            orig_packets=1, resp_packets=1, new_resp_packets=1, orig_bytes=40, resp_bytes=100,
+        )  # fmt: skip
+    world.see(traffic)
+    assert world.findings == []
+
+
+def test_a_beacon_with_jitter_shows_by_the_likeness_of_its_sizes(world: Any, traffic: Any) -> None:
+    at = 0.0
+    for step in range(80):
+        at += 30 * (0.65 + 0.7 * int(hashlib.sha256(bytes([step])).hexdigest()[:2], 16) / 255)
+        traffic.talk(at, INSIDE, B, 443, out=310, back=1200)
+    world.see(traffic)
+    assert world.reasons() == {"beacon.jittered"}
+    assert 0 < world.worst(INSIDE) < 0.4
+
+
+def test_telemetry_of_a_whole_site_is_no_beacon(world: Any, traffic: Any) -> None:
+    for step in range(40):
+        for host in range(8):
+            traffic.talk(step * 30 + host, f"10.1.2.{10 + host}", B, 443)
+    found = world.see(traffic)
+    told = {each.evidence.entity.id for each in found}
+    assert len(told) <= 3  # the first to be seen; from the fourth on it is the site's habit
+
+
+def test_a_signature_that_names_the_whole_site_weighs_less(world: Any) -> None:
+    lines = [
+        {"at": n, "orig": f"10.9.{n // 200}.{n % 200 + 1}", "resp": B, "signature": "ET INFO update", "severity": 1}
+        for n in range(600)
+    ]
+    world.read(Kind.ALERT, lines)
+    assert world.worst("10.9.0.1") == 0.55
+    assert world.worst("10.9.2.199") < 0.1
