@@ -16,6 +16,7 @@ from ostiary.store.records import (
     ActionRecord,
     DecisionRecord,
     EntityRecord,
+    LabelRecord,
     Page,
     PastDecision,
     PositionRecord,
@@ -179,6 +180,17 @@ class Reader:
         """Return one action; where several runs took the same one, that of the newest."""
         sql = f"SELECT {rows.ACTION_COLUMNS} FROM action WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
         return next((_decoded(rows.action_of, row) for row in self._link.query(sql, (action_id,))), None)
+
+    def labels(self, in_force: bool = False) -> tuple[LabelRecord, ...]:
+        """Return the labels in the order in which they were given, all or those that are in force."""
+        where = "WHERE withdrawn_ns = 0 " if in_force else ""
+        sql = f"SELECT {rows.LABEL_COLUMNS} FROM label {where}ORDER BY number"  # noqa: S608 - constants only
+        return tuple(_decoded(rows.label_of, row) for row in self._link.query(sql))
+
+    def label(self, label_id: str) -> LabelRecord | None:
+        """Return one label."""
+        sql = f"SELECT {rows.LABEL_COLUMNS} FROM label WHERE id = ?"  # noqa: S608 - constants only
+        return next((_decoded(rows.label_of, row) for row in self._link.query(sql, (label_id,))), None)
 
     def totals(self, run_id: str) -> tuple[VerdictTotal, ...]:
         """Return how a run decided: by verdict and first reason, how often and on how many entities."""

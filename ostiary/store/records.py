@@ -75,6 +75,34 @@ class EntityRecord:
     contributions: Mapping[str, float] = field(default_factory=dict)
     """Reason code -> share of the risk."""
     verdict: str = "allow"
+    nearest: tuple[tuple[str, float, float, float], ...] = ()
+    """(feature, value here, lowest and highest among its nearest normal neighbours), the farthest off first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """What somebody said of an entity, or of single reasons against it."""
+
+    id: str
+    ts: int
+    """Event time, ns, of what was labelled."""
+    said_ns: int
+    """Wall clock, ns."""
+    pseudonym: str
+    malicious: bool
+    whole: bool
+    """Whether the entity is meant, or only the reasons in `cases`."""
+    cases: tuple[tuple[str, float, tuple[tuple[str, float, float], ...]], ...]
+    """(reason, weight, facts) of the evidence, as `risk.labels.Case` has them; no names."""
+    note: str = ""
+    """Masked."""
+    actor: str = ""
+    """The token's name, or the local user."""
+    origin: str = "label"
+    """label, or undo where undoing an action said it."""
+    withdrawn_ns: int = 0
+    """Wall clock, ns; 0 while it is in force."""
+    withdrawn_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,4 +235,5 @@ class Limits:
     decisions: int = 1_000_000
     actions: int = 100_000
     shadow_differences: int = 100_000
+    labels: int = 100_000
     positions: int = 10_000

@@ -12,6 +12,7 @@ from ostiary.store.records import (
     ActionRecord,
     DecisionRecord,
     EntityRecord,
+    LabelRecord,
     PastDecision,
     PositionRecord,
     RunRecord,
@@ -20,7 +21,7 @@ from ostiary.store.records import (
 
 RUN_COLUMNS = "id, started_ns, kind, sources, settings_digest, policy_revision, model_revision, finished_ns"
 ENTITY_COLUMNS = (
-    "run_id, pseudonym, kind, ts, risk, level, confidence, half_life_s, reasons, texts, contributions, verdict"
+    "run_id, pseudonym, kind, ts, risk, level, confidence, half_life_s, reasons, texts, contributions, verdict, nearest"
 )
 DECISION_COLUMNS = (
     "id, run_id, ts, pseudonym, verdict, reasons, obligations, ttl_s, policy_revision, model_revision, input_digest,"
@@ -31,6 +32,7 @@ SEALED = "sealed"
 HISTORY_COLUMNS = "number, id, ts, pseudonym, verdict, document, sealed"
 SHADOW_COLUMNS = "run_id, decision_id, ts, pseudonym, route, verdict, shadow_verdict, shadow_reason, shadow_revision"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
+LABEL_COLUMNS = "id, ts, said_ns, pseudonym, malicious, whole, cases, note, actor, origin, withdrawn_ns, withdrawn_by"
 POSITION_COLUMNS = "name, entry, place, counters, updated_ns"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -59,7 +61,7 @@ def entity_row(entity: EntityRecord) -> tuple[Any, ...]:
     return (
         entity.run_id, plain(entity.pseudonym), entity.kind, entity.ts, entity.risk, entity.level, entity.confidence,
         entity.half_life_s, to_json(entity.reasons), to_json(entity.texts), to_json(dict(entity.contributions)),
-        entity.verdict,
+        entity.verdict, to_json(entity.nearest),
     )  # fmt: skip
 
 
@@ -90,8 +92,27 @@ def run_of(row: Sequence[Any]) -> RunRecord:
 
 def entity_of(row: Sequence[Any]) -> EntityRecord:
     """Return the entity in a row of `ENTITY_COLUMNS`."""
-    values = (*row[:8], tuple(json.loads(row[8])), tuple(json.loads(row[9])), json.loads(row[10]), row[11])
+    nearest = tuple((name, value, low, high) for name, value, low, high in json.loads(row[12]))
+    values = (*row[:8], tuple(json.loads(row[8])), tuple(json.loads(row[9])), json.loads(row[10]), row[11], nearest)
     return EntityRecord(*values)
+
+
+def label_row(label: LabelRecord) -> tuple[Any, ...]:
+    """Return the row of a label."""
+    return (
+        label.id, label.ts, label.said_ns, plain(label.pseudonym), int(label.malicious), int(label.whole),
+        to_json(label.cases), plain(label.note), plain(label.actor), label.origin, label.withdrawn_ns,
+        plain(label.withdrawn_by),
+    )  # fmt: skip
+
+
+def label_of(row: Sequence[Any]) -> LabelRecord:
+    """Return the label in a row of `LABEL_COLUMNS`."""
+    cases = tuple(
+        (reason, weight, tuple((name, value, usual) for name, value, usual in facts))
+        for reason, weight, facts in json.loads(row[6])
+    )
+    return LabelRecord(*row[:4], bool(row[4]), bool(row[5]), cases, *row[7:12])
 
 
 def decision_of(row: Sequence[Any]) -> DecisionRecord:

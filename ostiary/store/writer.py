@@ -20,6 +20,7 @@ from ostiary.store.records import (
     ActionRecord,
     DecisionRecord,
     EntityRecord,
+    LabelRecord,
     Limits,
     Progress,
     RunRecord,
@@ -32,11 +33,12 @@ _OLDEST = {
     "decision": "number",
     "action": "state = 'active', number",
     "shadow_difference": "number",
+    "label": "withdrawn_ns = 0, number",
     "position": "updated_ns",
 }
 _COUNTED = {
     "run": "runs", "entity": "entities", "decision": "decisions", "action": "actions",
-    "shadow_difference": "shadow_differences", "position": "positions",
+    "shadow_difference": "shadow_differences", "label": "labels", "position": "positions",
 }  # fmt: skip
 
 
@@ -58,7 +60,7 @@ class Store(Reader):
         self._writer = link
         self._limits = {
             "run": limits.runs, "entity": limits.entities, "decision": limits.decisions, "action": limits.actions,
-            "shadow_difference": limits.shadow_differences, "position": limits.positions,
+            "shadow_difference": limits.shadow_differences, "label": limits.labels, "position": limits.positions,
         }  # fmt: skip
         if min(self._limits.values()) < 1:
             raise StoreMisuseError("limits of the store are at least 1")
@@ -129,6 +131,11 @@ class Store(Reader):
         pairs = zip(decisions, sealed, strict=False)
         values = ((*rows.decision_row(decision), bytes_) for decision, bytes_ in pairs)
         self._put("decision", sql, values, progress)
+
+    def put_label(self, label: LabelRecord) -> None:
+        """Keep a label, or its newest state."""
+        sql = _insert("label", rows.LABEL_COLUMNS, _newer(rows.LABEL_COLUMNS, "id"))
+        self._put("label", sql, [rows.label_row(label)])
 
     def put_actions(self, actions: Iterable[ActionRecord]) -> None:
         """Keep the newest state of each action of its run."""
