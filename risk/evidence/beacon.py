@@ -29,7 +29,7 @@ DAY_S = 86400.0
 MAX_KEYS = 1 << 15
 
 REGULAR = Reason(
-    "beacon.regular", "T1071", Weight(0.25, 0.04, 0.45), 3600, 1e-2,
+    "beacon.regular", "T1071", Weight(0.25, 0.04, 0.42), 3600, 1e-2,
     "telemetry, an update check, mail polling or a health check",
 )  # fmt: skip
 JITTERED = Reason(
