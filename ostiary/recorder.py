@@ -27,6 +27,7 @@ from ostiary.store import (
     ActionRecord,
     DecisionRecord,
     EntityRecord,
+    Progress,
     RunRecord,
     ShadowDifference,
     StoreError,
@@ -40,6 +41,7 @@ from sensors.values import Entity, EntityKind
 
 CACHED = 65536
 WITHOUT_EFFECT = frozenset({ActionState.PROPOSED, ActionState.REFUSED})
+MOST_UNSTORED = 1 << 17
 ID = 32
 """Hex digits of a stored id."""
 WHO = "ostiary"
@@ -56,11 +58,14 @@ class Recorder:
         self._waiting: list[Action] = []
         self._run = RunRecord("", 0, "run")
         self._shadow_lost = 0
+        self._unstored: set[str] = set()
 
     def begin(self, run: RunRecord) -> None:
         """Open a run; every later record belongs to it."""
         self._run = run
-        self._append([self._entry(f"{run.kind}.started", "began to judge", self._revisions())])
+        self._unstored = self._find_unstored() if run.kind == "service" else set()
+        facts: dict[str, Any] = {**self._revisions(), **({"unstored": len(self._unstored)} if self._unstored else {})}
+        self._append([self._entry(f"{run.kind}.started", "began to judge", facts)])
         self._state.store.begin_run(run)
 
     def record(self, action: Action) -> None:
@@ -79,17 +84,38 @@ class Recorder:
             self._append([self._action_entry(action) for action in actions])
             self._state.store.put_actions([self.action(action) for action in actions])
 
-    def outcomes(self, outcomes: Sequence[Outcome], actions_too: bool = False) -> None:
-        """Write decisions, and the actions that a worker proposed: one durable append for all of them."""
+    @property
+    def run_id(self) -> str:
+        """The run that records belong to."""
+        return self._run.id
+
+    def masked(self, text: str) -> str:
+        """Return a text of a stranger's without what identifies somebody."""
+        return self._mask(text)
+
+    def progress(self, progress: Progress) -> None:
+        """Write how far the sources have come."""
+        self._state.store.put_progress(progress)
+
+    def outcomes(
+        self, outcomes: Sequence[Outcome], actions_too: bool = False, progress: Progress | None = None
+    ) -> None:
+        """Write decisions, and the actions that a worker proposed: one durable append for all of them.
+
+        `progress` goes with the decisions into one transaction of the store. Where a crash came between the log and
+        the store, the lines are judged again; decisions that come out the same are in the log already.
+        """
         if not outcomes:
             return
         actions = [outcome.action for outcome in outcomes if outcome.action] if actions_too else []
         decisions, sealed = zip(*map(self._decision, outcomes), strict=True)
         entries = [
-            self._decision_entry(record, outcome.entity) for record, outcome in zip(decisions, outcomes, strict=True)
+            self._decision_entry(record, outcome.entity)
+            for record, outcome in zip(decisions, outcomes, strict=True)
+            if not self._logged_before(record.id)
         ]
         self._append(entries + [self._action_entry(action) for action in actions])
-        self._state.store.put_decisions(decisions, sealed)
+        self._state.store.put_decisions(decisions, sealed, progress)
         self._shadowed(decisions, [outcome.decision for outcome in outcomes])
         self._state.store.put_actions([self.action(action) for action in actions])
 
@@ -155,6 +181,26 @@ class Recorder:
         """Return the name of an entity in the audit log: nobody can link it once the subject is erased."""
         return self._state.vault.commitment(entity)
 
+    def _find_unstored(self) -> set[str]:
+        """Return the decisions at the end of the log that the store hasn't: a crash came between the two."""
+        found: set[str] = set()
+        end = self._state.audit.size
+        while end and len(found) < MOST_UNSTORED:
+            start = max(0, end - 256)
+            for entry in reversed(self._state.audit.entries(start, end)):
+                if entry.kind == "decision":
+                    decision = str(entry.facts["decision"])
+                    if self._state.store.decision(decision) is not None:
+                        return found
+                    found.add(decision)
+            end = start
+        return found
+
+    def _logged_before(self, decision_id: str) -> bool:
+        known = decision_id in self._unstored
+        self._unstored.discard(decision_id)
+        return known
+
     def _append(self, entries: Sequence[AuditEntry]) -> None:
         self._state.vault.flush()  # what the log refers to is durable before the log
         self._state.audit.append(entries)
@@ -201,8 +247,9 @@ class Recorder:
 
     def _others(self, decision: Decision) -> dict[str, str]:
         """Return whom the document names besides its subject, and their pseudonyms."""
-        identity = decision.document["subject"]["identity"]
-        return {identity: self.name(Entity(EntityKind.USER, identity))} if identity else {}
+        document = decision.document
+        named = {document["subject"]["identity"], document["resource"].get("owner", "")} - {""}
+        return {identity: self.name(Entity(EntityKind.USER, identity)) for identity in sorted(named)}
 
     def _decision_entry(self, record: DecisionRecord, entity: Entity) -> AuditEntry:
         facts = {

@@ -13,6 +13,7 @@ from typing import Any
 from policy.canonical import canonical
 from policy.document import number, request_document
 from policy.errors import AnswerError, DocumentError
+from policy.obligations import problem
 from policy.values import AccessRequest, AsyncPolicyEngine, Decision, PolicyEngine, Reason, Verdict
 from risk.values import Assessment
 from sensors.entities import Entity, EntityKind
@@ -155,6 +156,8 @@ def checked_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
         raise AnswerError("the answer's reasons are not a short list of codes and texts")
     if not isinstance(obligations, dict):
         raise AnswerError("the answer's obligations are not an object")
+    if wrong := obligations and problem(obligations):
+        raise AnswerError(f"the obligation {wrong} has not the form that gateways rely on")
     if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 <= ttl_s < math.inf:
         raise AnswerError("the answer has no time to live")
     return {

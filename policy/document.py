@@ -2,8 +2,8 @@
 
 Guarantees: the same request and assessment give the same document; it satisfies `policy/schema/input.schema.json`; it
 holds no clock reading but the request's own, and no text that is not Unicode (a lone surrogate, as an undecodable byte
-of a log leaves it, becomes "?"). "missing" and "stale" are values of `risk.state`, never errors. What it does not do:
-hide personal data. A document names the subject; whoever stores one sees to that.
+of a log leaves it, becomes "?"). What is not known is a value of a `state` ("missing", "stale"), never an error. Does
+not hide personal data: a document names the subject, and whoever stores one sees to that.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from policy.values import AccessRequest, Subject
+from policy.values import AccessRequest, History, Subject
 from risk.values import Assessment
 
 VERSION = 1
@@ -19,6 +19,8 @@ VERSION = 1
 
 STALE_AFTER_S = 300.0
 """Seconds after which an assessment that nobody renewed is stale."""
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 _DEVICE = {None: "unknown", True: "managed", False: "unmanaged"}
 
@@ -32,14 +34,31 @@ def request_document(request: AccessRequest, assessment: Assessment | None) -> d
     return {
         "version": VERSION,
         "subject": _subject(request.subject),
-        "resource": {"kind": resource.kind, "name": _clean(resource.name), "sensitivity": resource.sensitivity},
-        "action": _clean(request.action),
-        "environment": {
-            "time": time_text(request.ts // 1_000_000_000),
-            "facts": {_clean(name): _clean(value) for name, value in request.environment.items()},
+        "resource": {
+            "kind": resource.kind, "name": _clean(resource.name), "sensitivity": resource.sensitivity,
+            "owner": _clean(resource.owner),
         },
+        "action": _clean(request.action),
+        "environment": _environment(request),
         "risk": _risk(request, assessment),
+        "history": _history(request.history),
+    }  # fmt: skip
+
+
+def _environment(request: AccessRequest) -> dict[str, Any]:
+    seconds = request.ts // 1_000_000_000
+    return {
+        "time": time_text(seconds),
+        "weekday": WEEKDAYS[(seconds // 86_400 + 3) % 7],  # the epoch began on a Thursday
+        "network": _clean(request.network),
+        "place": _clean(request.place),
+        "sensor": _clean(request.sensor),
+        "facts": {_clean(name): _clean(value) for name, value in request.environment.items()},
     }
+
+
+def _history(history: History | None) -> dict[str, Any]:
+    return {"state": "missing"} if history is None else {"state": "known", "refused": history.refused}
 
 
 def _subject(subject: Subject) -> dict[str, Any]:
@@ -49,7 +68,15 @@ def _subject(subject: Subject) -> dict[str, Any]:
         "identity": _clean(subject.identity),
         "proof": subject.proof,
         "device": _DEVICE[subject.device_managed],
+        "posture": subject.posture,
+        "groups": [_clean(group) for group in subject.groups],
+        "session": session_document(subject.session_age_s),
     }
+
+
+def session_document(age_s: int | None) -> dict[str, Any]:
+    """Return what is told of a session: its age in whole minutes, so that a decision can hold for a while."""
+    return {"state": "missing"} if age_s is None else {"state": "known", "age_s": max(0, age_s) // 60 * 60}
 
 
 def is_stale(request: AccessRequest, assessment: Assessment) -> bool:

@@ -1,8 +1,8 @@
 """Input documents made up from the schema and from what a bundle speaks of.
 
 Guarantees: the same bundle, seed and count give the same documents; most satisfy the published schema, one in five has
-parts missing or of the wrong kind. Texts, numbers and times that stand in the bundle's rules and data, and the numbers
-and seconds beside them, come up often: those are where rules change their mind.
+parts missing or of the wrong kind. Texts, names of entities (`ip:192.0.2.7`), numbers and times that stand in the
+bundle's rules and data, and the numbers and seconds beside them, come up often: there rules change their mind.
 """
 
 import copy
@@ -15,9 +15,11 @@ from policy.bundles import Bundle
 from policy.inputs import published
 from policy.rules import Module
 from policy.syntax import nodes
+from sensors.entities import EntityKind
 
 _JUNK: list[Any] = [None, True, 0, -1, 2, 1e308, -0.0, "", "x", [], ["normal"], {}, {"a": 1}, "2026-06-01T00:00:00"]
 _TIMES = ["1970-01-01T00:00:00Z", "2026-01-01T12:00:00Z", "2026-06-06T23:59:59Z", "9999-12-31T23:59:59Z"]
+KINDS = frozenset(kind.value for kind in EntityKind)
 _LENGTH = len(_TIMES[0])
 
 
@@ -35,7 +37,9 @@ class _Words:
 
     def __init__(self, texts: list[str], numbers: list[float]) -> None:
         self._times = [time for text in texts if _is_time(text) for time in _around(text)] + _TIMES
-        self._texts = [text for text in texts if not _is_time(text)] or ["x"]
+        self._texts = [text for text in texts if not _is_time(text) and " " not in text] or ["x"]  # sentences are told
+        self._entities = [text.split(":", 1) for text in texts if text.partition(":")[0] in KINDS and ":" in text]
+        self._said: list[str] = []
         self._numbers = [beside for number in numbers for beside in (number, number - 1e-4, number + 1e-4)]
 
     @classmethod
@@ -72,6 +76,8 @@ class _Words:
         further = schema.get("additionalProperties")
         if isinstance(further, dict):
             value.update({chance.choice(self._texts): self.make(further, chance) for _ in range(chance.randrange(3))})
+        if self._entities and {"kind", "id"} <= set(value) and chance.random() < 0.2:
+            value["kind"], value["id"] = chance.choice(self._entities)
         return value
 
     def _number(self, schema: Mapping[str, Any], chance: random.Random) -> float:
@@ -84,7 +90,11 @@ class _Words:
     def _text(self, schema: Mapping[str, Any], chance: random.Random) -> str:
         if "pattern" in schema:
             return chance.choice(self._times)
-        text = chance.choice(self._texts) if chance.random() < 0.8 else "".join(chance.choices("abc.:/ü-", k=9))
+        kind = chance.random()
+        text = chance.choice(self._texts) if kind < 0.8 else "".join(chance.choices("abc.:/ü-", k=9))
+        if kind < 0.15 and self._said:
+            text = chance.choice(self._said)  # rules compare fields with each other, too
+        self._said = [*self._said[-5:], text]
         return text or "x" * schema.get("minLength", 0)
 
 

@@ -17,6 +17,8 @@ Path: TypeAlias = tuple[str, ...]
 
 NAMING: tuple[Path, ...] = (("subject", "id"), ("subject", "identity"), ("resource", "name"))
 """Fields that may hold a name, besides the facts of the environment."""
+OWNER: Path = ("resource", "owner")
+"""Another; documents of earlier versions lack it."""
 FACTS: Path = ("environment", "facts")
 
 
@@ -69,6 +71,8 @@ def unpack(shown: Mapping[str, Any], packed: bytes) -> Hidden:
 
 def _naming(document: Mapping[str, Any]) -> Iterator[Path]:
     yield from NAMING
+    if OWNER[1] in _at(document, OWNER[:1]):
+        yield OWNER
     yield from ((*FACTS, fact) for fact in _at(document, FACTS))
 
 

@@ -29,6 +29,12 @@ class Subject:
     """How the identity was proven: none, password, token, mtls."""
     device_managed: bool | None = None
     """None: unknown."""
+    posture: str = "unknown"
+    """How the device is kept: unknown, good, poor."""
+    groups: tuple[str, ...] = ()
+    """What the identity belongs to, as whoever proved it says."""
+    session_age_s: int | None = None
+    """Seconds since the session began; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,16 @@ class Resource:
     """Route or service name."""
     sensitivity: str = "normal"
     """public | normal | sensitive."""
+    owner: str = ""
+    """Identity that owns it; "": nobody in particular."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was decided on the subject of late."""
+
+    refused: int = 0
+    """Decisions in the last hour that refused, as `policy.history` rounds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,15 @@ class AccessRequest:
     action: str = "connect"
     """connect, or the HTTP method."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Further facts of the surroundings, e.g. sensor, gateway."""
+    """Further facts of the surroundings, e.g. gateway."""
+    network: str = ""
+    """Name of the network that the request comes from, as the operator calls it."""
+    place: str = ""
+    """Where it comes from, e.g. a country's code."""
+    sensor: str = ""
+    """What saw it."""
+    history: History | None = None
+    """None: nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ same policy, and no longer than its own time to live or `MAX_AGE_S`; a changed r
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import replace
 
 from policy.document import is_stale
 from policy.values import AccessRequest, Decision
@@ -51,4 +52,7 @@ def question_key(request: AccessRequest, assessment: Assessment | None, revision
         assessment.model_revision,
     )
     facts = tuple(sorted(request.environment.items()))
-    return revision, request.subject, request.resource, request.action, facts, known
+    subject, where = request.subject, (request.network, request.place, request.sensor)
+    if subject.session_age_s is not None:  # the document tells whole minutes
+        subject = replace(subject, session_age_s=max(0, subject.session_age_s) // 60 * 60)
+    return revision, subject, request.resource, request.action, facts, where, request.history, known

@@ -64,10 +64,10 @@ class OpaLink:
         if self._loop.is_closed():
             return
         try:
-            self._finished(asyncio.run_coroutine_threadsafe(self._client.close_connection(), self._loop))
+            self._finished(asyncio.run_coroutine_threadsafe(_end(self._client), self._loop))
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(SPARE_S)
+            self._thread.join()
             self._loop.close()
 
     def __del__(self) -> None:
@@ -86,6 +86,11 @@ async def _begin(make: Callable[[], Any]) -> Any:  # opa_client has no types
     client = make()
     await client._init_session()
     return client
+
+
+async def _end(client: Any) -> None:
+    await client.close_connection()
+    await asyncio.sleep(0)  # the connections are told in the next turn of the loop
 
 
 def _client_maker(server: OpaServer, timeout_s: float) -> Callable[[], Any]:

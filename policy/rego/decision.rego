@@ -33,13 +33,19 @@ final_rank := min(array.concat([strictest], [rank_of(cap.verdict) | some cap in 
 reasons := array.concat(
 	[reason(cap.code) | some cap in softening],
 	[reason(proposal.code) |
-		some level in numbers.range(severity.isolate, severity.allow)
+		some level in [4, 3, 2, 1, 0]
 		some proposal in counting
 		rank_of(proposal.verdict) == level
 	],
 )
 
 reason(code) := {"code": code, "text": object.get(config.texts, code, code)}
+
+# NIST SP 800-207 tenet 2: what is sensitive is not left behind in caches on the way.
+extra_obligations contains config.sensitive_obligations if {
+	resource_kind == "http"
+	sensitivity == "sensitive"
+}
 
 # NIST SP 800-207 tenet 7: emergency access is told to somebody at once.
 extra_obligations contains {"notify": true, "audit": "break_glass"} if {

@@ -83,3 +83,9 @@ test_without_its_data_the_policy_denies if {
 	found.verdict == "deny"
 	[reason.code | some reason in found.reasons] == ["policy.undefined"]
 }
+
+test_what_is_sensitive_is_not_cached if {
+	asked := proven(with_resource(question, "http", "sensitive"))
+	found := data.ostiary.decision with input as asked
+	found.obligations == {"headers": {"set": {"cache-control": "no-store"}, "strip": []}}
+}

@@ -21,3 +21,16 @@ proposals contains {"code": "device.unmanaged", "verdict": stricter} if {
 	device == "unmanaged"
 	stricter := object.get(config.identity.unmanaged_device, resource_kind, "deny")
 }
+
+# NIST SP 800-207 tenet 5: so does how it is kept.
+proposals contains {"code": "device.poor", "verdict": stricter} if {
+	sensitivity == "sensitive"
+	posture == "poor"
+	stricter := object.get(config.identity.unmanaged_device, resource_kind, "deny")
+}
+
+# NIST SP 800-207 tenet 3: a session does not last for ever. Only HTTP can be asked to begin another.
+proposals contains {"code": "session.old", "verdict": config.session.old} if {
+	resource_kind == "http"
+	session_age_s > object.get(config.session.at_most_s, sensitivity, 1000000000)
+}

@@ -18,3 +18,23 @@ test_unmanaged_device if {
 	verdict(with_subject(with_resource(question, "network", "sensitive"), {"device": "unmanaged"})) == "throttle"
 	verdict(with_subject(question, {"device": "unmanaged"})) == "allow"
 }
+
+test_poor_device if {
+	asked := proven(with_subject(with_resource(question, "http", "sensitive"), {"posture": "poor"}))
+	codes(asked) == ["device.poor", "risk.low"]
+	verdict(with_subject(question, {"posture": "poor"})) == "allow"
+}
+
+of_age(sensitivity, age) := proven(with_subject(
+	with_resource(question, "http", sensitivity),
+	{"session": {"state": "known", "age_s": age}},
+))
+
+test_old_session if {
+	verdict(of_age("sensitive", 43200)) == "allow"
+	codes(of_age("sensitive", 43201)) == ["session.old", "risk.low"]
+	verdict(of_age("sensitive", 43201)) == "step_up"
+	verdict(of_age("normal", 43201)) == "allow"
+	verdict(of_age("public", 999999999)) == "allow"
+	verdict(with_resource(of_age("sensitive", 43201), "network", "sensitive")) == "allow"
+}

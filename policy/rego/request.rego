@@ -33,6 +33,20 @@ text(source, key) := found if {
 	is_string(found)
 } else := ""
 
+# A list inside an object; [] where it is missing or something else.
+list(source, key) := found if {
+	is_object(source)
+	found := object.get(source, key, [])
+	is_array(found)
+} else := []
+
+# A number inside an object; `otherwise` where it is missing or something else.
+number(source, key, otherwise) := found if {
+	is_object(source)
+	found := object.get(source, key, otherwise)
+	is_number(found)
+} else := otherwise
+
 # A number from 0 to 1 inside the risk; `otherwise` where it is missing or something else.
 fraction(key, otherwise) := found if {
 	found := object.get(part("risk"), key, otherwise)
@@ -54,11 +68,31 @@ proof := text(part("subject"), "proof")
 
 device := text(part("subject"), "device")
 
+posture := text(part("subject"), "posture")
+
+groups := list(part("subject"), "groups")
+
+# -1 where nothing is known of the session.
+session_age_s := number(object.get(part("subject"), "session", {}), "age_s", -1)
+
 resource_kind := text(part("resource"), "kind")
 
 sensitivity := text(part("resource"), "sensitivity")
 
+resource_name := text(part("resource"), "name")
+
+owner := text(part("resource"), "owner")
+
 action := text(question, "action")
+
+network := text(part("environment"), "network")
+
+place := text(part("environment"), "place")
+
+weekday := text(part("environment"), "weekday")
+
+# Refusals of the last hour; 0 where nothing is known.
+refused := number(part("history"), "refused", 0)
 
 risk_state := text(part("risk"), "state")
 
@@ -72,6 +106,11 @@ asked_at := found if {
 	found := text(part("environment"), "time")
 	is_time(found)
 } else := "9999"
+
+# Hour and minute, e.g. "07:30"; "" where no time is given.
+default clock := ""
+
+clock := substring(asked_at, 11, 5) if asked_at != "9999"
 
 is_time(candidate) := regex.match(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`, candidate)
 

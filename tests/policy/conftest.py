@@ -105,7 +105,7 @@ def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture(scope="session")
 def lively_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped bundle with every kind of exception in its data."""
+    """The shipped bundle with something for every rule in its data."""
     folder = tmp_path_factory.mktemp("bundle") / "rego"
     shutil.copytree(SHIPPED, folder)
     data = json.loads((folder / "data.json").read_text())
@@ -113,6 +113,14 @@ def lively_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["allow_list"] = {"ip:192.0.2.7": {"until": "2026-06-01T00:00:00Z", "why": "scanner"}, "ip:192.0.2.8": {}}
     config["break_glass"] = {"alice": {"until": "2026-06-01T00:00:00Z", "why": "outage"}}
     config["shared"]["entities"] = {"user:alice": "a shared account"}
+    config["hours"] = [{"kind": "http", "sensitivities": ["sensitive"], "days": ["monday"], "from": "07:00",
+                        "to": "19:00", "closed": "deny"}]  # fmt: skip
+    config["places"]["expected"] = ["DE"]
+    config["networks"] = {"guests": "deny"}
+    config["duties"] = {
+        "not_by_owner": [{"resource": "", "actions": ["POST", "x", "alice", "clerks", "DE", "guests", "monday"]}],
+        "apart": [{"resource": "", "groups": ["clerks"]}],
+    }
     (folder / "data.json").write_text(json.dumps(data))
     return folder
 

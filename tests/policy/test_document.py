@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import policy
 from policy.decide import canonical
 from policy.document import STALE_AFTER_S, request_document, time_text
-from policy.values import AccessRequest, Resource, Subject
+from policy.values import AccessRequest, History, Resource, Subject
 from risk.values import Assessment, Level
 from sensors.values import Entity, EntityKind
 
@@ -25,10 +26,27 @@ def test_known_risk(make_request: Callable[..., AccessRequest], make_assessment:
     document = request_document(make_request(), make_assessment(0.83, ts=NOW - 1_500_000_000))
     assert document == {
         "version": 1,
-        "subject": {"kind": "ip", "id": "192.0.2.7", "identity": "", "proof": "none", "device": "unknown"},
-        "resource": {"kind": "network", "name": "any", "sensitivity": "normal"},
+        "subject": {
+            "kind": "ip",
+            "id": "192.0.2.7",
+            "identity": "",
+            "proof": "none",
+            "device": "unknown",
+            "posture": "unknown",
+            "groups": [],
+            "session": {"state": "missing"},
+        },
+        "resource": {"kind": "network", "name": "any", "sensitivity": "normal", "owner": ""},
         "action": "connect",
-        "environment": {"time": "2025-11-24T16:00:00Z", "facts": {}},
+        "environment": {
+            "time": "2025-11-24T16:00:00Z",
+            "weekday": "monday",
+            "network": "",
+            "place": "",
+            "sensor": "",
+            "facts": {},
+        },
+        "history": {"state": "missing"},
         "risk": {
             "state": "known",
             "risk": 0.83,
@@ -39,6 +57,22 @@ def test_known_risk(make_request: Callable[..., AccessRequest], make_assessment:
             "model_revision": "model-1",
         },
     }
+
+
+def test_a_session_is_told_in_whole_minutes_and_the_history_as_it_is() -> None:
+    subject = Subject(Entity(EntityKind.USER, "alice"), groups=("staff",), session_age_s=119, posture="good")
+    document = request_document(AccessRequest(NOW, subject, Resource(owner="bob"), history=History(5)), None)
+    assert document["subject"]["session"] == {"state": "known", "age_s": 60}
+    assert document["subject"]["groups"] == ["staff"]
+    assert document["resource"]["owner"] == "bob"
+    assert document["history"] == {"state": "known", "refused": 5}
+
+
+@given(day=st.integers(0, 2_900_000))
+def test_weekdays_are_the_calendars(day: int) -> None:
+    document = request_document(AccessRequest(day * 86_400 * 10**9, Subject(Entity(EntityKind.USER, "a"))), None)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    assert document["environment"]["weekday"] == f"{moment:%A}".lower()
 
 
 def test_missing_risk_is_a_value(make_request: Callable[..., AccessRequest]) -> None:
@@ -87,12 +121,18 @@ def _random_request(chance: random.Random) -> dict[str, object]:
         chance.choice(["", "alice"]),
         chance.choice(["none", "password", "token", "mtls"]),
         chance.choice([None, True, False]),
+        chance.choice(["unknown", "good", "poor"]),
+        chance.choice([(), ("staff",)]),
+        chance.choice([None, 0, 59, 10**9, -5]),
     )
     resource = Resource(
         chance.choice(["network", "http"]), chance.choice(["", "/a"]), chance.choice(["public", "normal", "sensitive"])
     )
     ts = chance.randrange(0, 4 * 10**18)
-    request = AccessRequest(ts, subject, resource, chance.choice(["connect", "GET"]), {"gateway": "nginx"})
+    request = AccessRequest(
+        ts, subject, resource, chance.choice(["connect", "GET"]), {"gateway": "nginx"}, chance.choice(["", "office"]),
+        chance.choice(["", "DE"]), chance.choice(["", "eth0"]), chance.choice([None, History(5)]),
+    )  # fmt: skip
     if chance.random() < 0.2:
         return request_document(request, None)
     assessment = Assessment(
@@ -106,7 +146,8 @@ def _random_request(chance: random.Random) -> dict[str, object]:
 def test_documents_satisfy_the_schema_and_broken_ones_do_not(opa: str, tmp_path: Path) -> None:
     chance = random.Random(11)
     good = [_random_request(chance) for _ in range(500)]
-    bad = [{key: value for key, value in good[0].items() if key != missing} for missing in sorted(good[0])] + [
+    needed = sorted(set(good[0]) - {"history"})
+    bad = [{key: value for key, value in good[0].items() if key != missing} for missing in needed] + [
         {**good[0], "risk": {"state": "guessed"}},
         {**good[0], "extra": 1},
         {**good[0], "version": 2},
