@@ -23,16 +23,20 @@ from ostiary.api.app import create_app
 from ostiary.api.errors import RefusedError
 from ostiary.api.server import Tls, serve
 from ostiary.api.tokens import Tokens
+from ostiary.api.views import LabelOrder
 from ostiary.board import RiskBoard
+from ostiary.deciding import limited, make_decider
 from ostiary.enforcing import Enforcement
-from ostiary.engine import make_decider
 from ostiary.gate import Gate
+from ostiary.labelling import Said
 from ostiary.privileges import keep_only
 from ostiary.settings import Settings
-from ostiary.state import AUDIT, FIRST_TOKEN, STORE, TOKENS
-from ostiary.store import ActionRecord, Reader
+from ostiary.standing import positions
+from ostiary.state import AUDIT, FIRST_TOKEN, QUEUES, STORE, TOKENS
+from ostiary.store import ActionRecord, LabelRecord, PositionRecord, Reader
 from ostiary.worker import EngineWorker
-from sensors.registry import Input, open_source
+from sensors.logs.watch import Watch
+from sensors.receive.receivers import Receivers
 from sensors.values import Source
 
 RELOADABLE = ("policy", "response", "gate")
@@ -49,21 +53,23 @@ def say(text: str) -> None:
 
 
 def open_live(settings: Settings) -> list[Source]:
-    """Open every configured interface and log; raise `SensorError`."""
+    """Open every configured source of packets; raise `SensorError`."""
     from sensors.packets.live import LiveSource
 
-    now = time.time_ns()
-    interfaces: list[Source] = [LiveSource(name, settings.sensors) for name in settings.sensors.interfaces]
-    logs = [open_source(Input(Path(name), name, settings.sensors, now, follow=True)) for name in settings.sensors.logs]
-    return interfaces + _exported(settings) + logs
+    return [LiveSource(name, settings.sensors) for name in settings.sensors.interfaces]
 
 
-def _exported(settings: Settings) -> list[Source]:
-    if not settings.sensors.netflow:
-        return []
-    from sensors.netflow.receiver import NetflowSource
-
-    return [NetflowSource(settings.sensors)]
+def open_logs(settings: Settings, receivers: Receivers) -> Watch:
+    """Open every configured log, where it was left off; raise `SensorError`."""
+    state = settings.state_path()
+    records: tuple[PositionRecord, ...] = ()
+    if (state / STORE).exists():
+        with Reader.open(state / STORE) as store:
+            records = store.positions()
+    marks, entries = positions(records)
+    watch = Watch(settings.sensors, marks, entries, receivers, time.time_ns())
+    watch.open()
+    return watch
 
 
 class _GateInForce:
@@ -88,19 +94,23 @@ class Service:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of a part that fails."""
         with Enforcement.start(self._settings, self._config) as enforcement:
             sources = open_live(self._settings)
+            receivers = Receivers(self._settings.sensors, self._settings.state_path() / QUEUES)
+            watch = open_logs(self._settings, receivers)
             keep_only()
-            worker = EngineWorker(self._settings, sources, enforcement.actuator)
+            worker = EngineWorker(self._settings, sources, enforcement.actuator, watch)
             worker.start()
             try:
                 board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
-                await self._serve(worker, board, sources)
+                receivers.start()  # only now it is certain that the state directory, with the queues, is ours
+                await self._serve(worker, board, receivers)
             finally:
+                await asyncio.to_thread(receivers.stop)
                 worker.stop()
                 await asyncio.to_thread(worker.join, 30)
         say("stopped")
         return 0
 
-    async def _serve(self, worker: EngineWorker, board: RiskBoard, sources: list[Source]) -> None:
+    async def _serve(self, worker: EngineWorker, board: RiskBoard, receivers: Receivers) -> None:
         stop, ready = asyncio.Event(), (asyncio.Event(), asyncio.Event())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,6 +126,11 @@ class Service:
                 checkpoint=lambda: _checkpoint(path),
                 undo=lambda action, actor: _undo(worker, action, actor),
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
+                label=lambda order, actor: _label(worker, order, actor),
+                withdraw=lambda label, actor: _asked(
+                    worker.call(lambda context: context.teacher.withdraw(label, actor))
+                ),
+                push=lambda name, body, packed: _push(receivers, name, body, packed),
             )  # fmt: skip
             serving = [
                 asyncio.create_task(serve(app, api.listen, tls, ready=ready[0], stop=stop)),
@@ -125,7 +140,7 @@ class Service:
             started = asyncio.gather(*(event.wait() for event in ready))
             await asyncio.wait([*parts, started], return_when=asyncio.FIRST_COMPLETED)
             if started.done():
-                self._say_ready(sources)
+                self._say_ready(worker.feeders.sources)
                 await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             stop.set()
             started.cancel()
@@ -137,7 +152,7 @@ class Service:
 
     def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
         return Gate(
-            lambda: make_decider(settings, limited=True), board.assess, time.time_ns,
+            lambda: make_decider(settings, limited(settings)), board.assess, time.time_ns,
             lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
         )  # fmt: skip
 
@@ -182,6 +197,11 @@ class Service:
         }
 
 
+def _push(receivers: Receivers, name: str, body: bytes, packed: bool) -> int | None:
+    receiver = receivers.pushes.get(name)
+    return None if receiver is None else receiver.take(body, packed)
+
+
 def _checkpoint(path: Path) -> str | None:
     try:
         return (path / AUDIT / "checkpoint").read_text(encoding="utf-8")
@@ -195,6 +215,11 @@ def _undo(worker: EngineWorker, action_id: str, actor: str) -> ActionRecord | No
 
 def _reveal(worker: EngineWorker, pseudonym: str, purpose: str, actor: str) -> str | None:
     return _asked(worker.call(lambda context: context.reveal(pseudonym, purpose, actor)))
+
+
+def _label(worker: EngineWorker, order: LabelOrder, actor: str) -> LabelRecord | None:
+    said = Said(order.verdict == "malicious", order.note, actor)
+    return _asked(worker.call(lambda context: context.teacher.say(order.subject, said)))
 
 
 def _asked(answer: "Future[T]") -> T:

@@ -25,8 +25,10 @@ from ostiary.errors import StateError
 from ostiary.settings import Settings
 from ostiary.store import Limits, Store
 
-AUDIT, POLICY, ROOT_KEY, STORE, VAULT = "audit", "policy", "root.key", "ostiary.db", "vault.db"
+AUDIT, ROOT_KEY, STORE, VAULT = "audit", "root.key", "ostiary.db", "vault.db"
 TOKENS, FIRST_TOKEN, REPORT = "tokens.json", "first-token", "report.html"
+QUEUES = "queues"
+"""Folder of what receivers took and nobody has judged yet, as it came: plain, under mode 0700, until it is judged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,29 @@ from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
-from ostiary.engine import Engine, collect_rarely, make_decider
+from ostiary.deciding import limited, make_decider
+from ostiary.engine import Engine, collect_rarely
+from ostiary.feeding import Feeders
 from ostiary.recorder import Recorder
-from ostiary.running import never_list, source_report
+from ostiary.running import never_list
 from ostiary.settings import Settings, settings_digest
+from ostiary.standing import Standing
 from ostiary.state import State
 from ostiary.store import ActionRecord, RunRecord
 from ostiary.summary import Summary
+from ostiary.teaching import Teacher
 from ostiary.warm import warm_up
 from policy.values import Decision
 from response.ports import Actuator
 from response.responder import Responder
 from risk.engine import RiskEngine
+from sensors.logs.watch import Watch
 from sensors.merge import END_OF_TIME, join
 from sensors.values import Batch, Source
 
 PAUSE_S = 0.05
 QUEUED = 256
-"""Batches, decisions and commands that may wait; a sensor waits when it is full, the gate counts a lost record."""
+"""Decisions (64 times as many) and commands that may wait; the gate counts a lost record."""
 
 T = TypeVar("T")
 
@@ -40,10 +45,12 @@ T = TypeVar("T")
 class EngineWorker(threading.Thread):
     """Judges what sensor threads bring in; see the module."""
 
-    def __init__(self, settings: Settings, sources: Sequence[Source], actuator: Actuator | None) -> None:
+    def __init__(
+        self, settings: Settings, sources: Sequence[Source], actuator: Actuator | None, watch: Watch | None = None
+    ) -> None:
         super().__init__(name="engine", daemon=True)
-        self._settings, self._sources, self._actuator = settings, sources, actuator
-        self._batches: queue.Queue[tuple[int, Batch]] = queue.Queue(QUEUED)
+        self._settings, self._actuator = settings, actuator
+        self.feeders = Feeders(sources, watch, self._fail)
         self._decisions: queue.Queue[Decision] = queue.Queue(QUEUED * 64)
         self._commands: queue.Queue[Callable[[Context], None]] = queue.Queue(QUEUED)
         self._stopping = threading.Event()
@@ -75,63 +82,54 @@ class EngineWorker(threading.Thread):
         """Be the engine until stopped."""
         try:
             with State.open(self._settings) as state:
-                self._serve(Context(self._settings, state, self._actuator))
+                self._serve(Context(self._settings, state, self._actuator, self.feeders))
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits; a policy engine's panic is one, too
-            for waiting in (self.ready, self.failed):
-                if not waiting.done():
-                    waiting.set_exception(error)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        for waiting in (self.ready, self.failed):
+            if not waiting.done():
+                waiting.set_exception(error)
 
     def _serve(self, context: "Context") -> None:
-        feeders = [threading.Thread(target=self._feed, args=item, daemon=True) for item in enumerate(self._sources)]
         collect_rarely()
         warm_up(self._settings)
         context.begin()
-        for feeder in feeders:
-            feeder.start()
+        self.feeders.start()
         self.ready.set_result(context.board)
         while not self._stopping.is_set():
             self._turn(context)
-        for feeder in feeders:
-            feeder.join(timeout=2)
-        self._turn(context)
-        context.finish(self._sources)
+        self.feeders.stop()
+        while self._turn(context):
+            pass
+        context.finish()
 
-    def _feed(self, index: int, source: Source) -> None:
-        try:
-            for batch in source.batches(self._stopping.is_set):
-                while len(batch):
-                    try:
-                        self._batches.put((index, batch), timeout=0.2)
-                        break
-                    except queue.Full:  # the engine is slower than this source: wait, don't pile up
-                        if self._stopping.is_set():
-                            source.counters.dropped += len(batch)
-                            break
-        except Exception as error:  # noqa: BLE001 - a source that fails ends the service
-            if not self.failed.done():
-                self.failed.set_exception(error)
-
-    def _turn(self, context: "Context") -> None:
-        parts = _taken(self._batches, PAUSE_S)
+    def _turn(self, context: "Context") -> bool:
+        """Judge and record what has come in; return whether batches had."""
+        parts = self.feeders.take(0 if self._stopping.is_set() else PAUSE_S)
         if parts:
-            names = [source.name for source in self._sources]
-            context.judge(join(names, parts, END_OF_TIME))
-        decisions = _taken(self._decisions, 0)
+            context.judge([source.name for source in tuple(self.feeders.sources)], parts)
+        decisions = _taken(self._decisions)
         if decisions:
             context.recorder.decisions(decisions)
-        for command in _taken(self._commands, 0):
+        for command in _taken(self._commands):
             command(context)
+        context.teacher.turn()
+        context.keep_standing()
         context.engine.responder.expire(time.time_ns())
+        return bool(parts)
 
 
 class Context:
     """What the engine thread works with."""
 
-    def __init__(self, settings: Settings, state: State, actuator: Actuator | None) -> None:
+    def __init__(self, settings: Settings, state: State, actuator: Actuator | None, feeders: Feeders) -> None:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
-        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings, limited=True), self._responder())
+        self.standing = Standing(feeders, self.recorder.masked)
+        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings, limited(settings)), self._responder())
         self.board = RiskBoard(self.engine.risk)
+        self.teacher = Teacher(state, self.recorder, self.engine.risk, self.board, settings.risk.seed)
 
     def begin(self) -> None:
         """Open the service's run in the records."""
@@ -140,12 +138,16 @@ class Context:
         run_id = hashlib.sha256(f"service\0{digest}\0{now}".encode()).hexdigest()[:16]
         self.recorder.begin(RunRecord(run_id, now, "service", (), digest, policy, model))
         self.engine.responder.adopt(self.recorder.standing(), now)
+        self.teacher.begin()
 
-    def judge(self, batch: Batch) -> None:
-        """Carry one batch through the house."""
+    def judge(self, names: Sequence[str], parts: Sequence[tuple[int, Batch]]) -> None:
+        """Carry what has come in through the house, in event order."""
+        self.standing.judged(parts)
         with self.board.working():
-            outcomes = self.engine.decide(batch)
-        self.recorder.outcomes(outcomes)
+            outcomes = self.engine.decide(join(names, parts, END_OF_TIME))
+        if outcomes:  # how far the sources were read for them goes with them
+            self.recorder.outcomes(outcomes, progress=self.standing.progress(self.recorder.run_id))
+            self.standing.written()
         self.board.publish([outcome.finding for outcome in outcomes])
         self.engine.act(outcomes, time.time_ns())
         self.recorder.flush()
@@ -155,7 +157,7 @@ class Context:
 
     def replace_settings(self, settings: Settings) -> None:
         """Go on with new settings of policy and response; nothing changes where they are refused."""
-        decider = make_decider(settings, limited=True)
+        decider = make_decider(settings, limited(settings))
         old, self.settings = self.settings, settings
         try:
             if settings.response != old.response:
@@ -169,12 +171,16 @@ class Context:
         self.recorder.activated(settings, decider.revision)
 
     def undo(self, action_id: str, actor: str) -> ActionRecord | None:
-        """Undo an action for somebody; None where there is none, or nothing (any more) to undo."""
+        """Undo an action for somebody, and learn that it was wrong; None where there is nothing (any more) to undo."""
         self.recorder.asked("undo", actor, {"action": action_id})
         for action in self.engine.responder.active():
             if self.recorder.action(action).id == action_id:
                 undone = self.engine.responder.undo(action.id)
-                return self.recorder.action(undone) if undone else None
+                if undone is None:
+                    return None
+                record = self.recorder.action(undone)
+                self.teacher.undone(record, actor)
+                return record
         return None
 
     def reveal(self, pseudonym: str, purpose: str, actor: str) -> str | None:
@@ -186,19 +192,29 @@ class Context:
         self.recorder.asked("reveal", actor, {"subjects": [self.state.vault.commitment(entity)]}, purpose)
         return entity.id
 
-    def finish(self, sources: Sequence[Source]) -> None:
+    def keep_standing(self) -> None:
+        """Write how far the sources have come, where it is time to."""
+        if self.standing.due():
+            self._write_standing()
+
+    def _write_standing(self) -> None:
+        self.recorder.progress(self.standing.progress(self.recorder.run_id))
+        self.standing.written()
+
+    def finish(self) -> None:
         """Close the service's run in the records."""
-        self.recorder.finish([], [source_report(source) for source in sources], self.engine.risk.counts())
+        self.teacher.close()
+        self._write_standing()
+        self.recorder.finish([], self.standing.reports(time.time_ns()), self.engine.risk.counts())
 
     def _responder(self) -> Responder:
         return Responder(self.settings.response, self._actuator, never_list(self.settings, live=True), self.recorder)
 
 
-def _taken(waiting: "queue.Queue[Any]", timeout: float) -> list[Any]:
-    """Return all that waits in a queue, after waiting up to `timeout` seconds for the first."""
+def _taken(waiting: "queue.Queue[Any]") -> list[Any]:
+    """Return all that waits in a queue."""
     taken: list[Any] = []
     try:
-        taken.append(waiting.get(timeout=timeout) if timeout else waiting.get_nowait())
         while True:
             taken.append(waiting.get_nowait())
     except queue.Empty:

@@ -7,7 +7,7 @@ imported when they are asked for, and a format imports what is heavy only inside
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Input:
     """How far the source had been read before."""
     zone: str = ""
     """IANA name of the zone of stamps that don't tell theirs; empty: UTC."""
+
+    def inside(self, head: bytes) -> "Input":
+        """Return the input that lines within these lines are, which begins with `head` and is opened by nobody."""
+        return replace(self, follow=False, feed=None, first=head, mark=None)
 
     def head(self) -> bytes:
         """Return the first plain bytes; raise `UnreadableInputError`."""

@@ -19,11 +19,17 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     PRIVACY_OFFICER = "privacy_officer"
     ADMIN = "admin"
+    SENSOR = "sensor"
+    """A program that hands in log lines, and may do nothing else."""
 
 
-EVERYBODY = frozenset(Role)
-"""Everybody who has a token."""
+EVERYBODY = frozenset(Role) - {Role.SENSOR}
+"""Every person who has a token."""
 DETAIL = EVERYBODY - {Role.VIEWER}
+MAX_BODY = 16_384
+"""Bytes of a body that are taken where a route says nothing else."""
+MAX_PUSH = 4 << 20
+"""Bytes of a body with log lines, packed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Route:
     method: str
     path: str
     roles: frozenset[Role] | None
+    max_body: int = MAX_BODY
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +57,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/decisions/{decision_id}", DETAIL),
     Route("GET", "/actions", EVERYBODY),
     Route("POST", "/actions/{action_id}/undo", frozenset({Role.APPROVER})),
+    Route("GET", "/sources", DETAIL),
+    Route("POST", "/logs/{name}", frozenset({Role.SENSOR}), max_body=MAX_PUSH),
+    Route("GET", "/labels", DETAIL),
+    Route("POST", "/labels", frozenset({Role.ANALYST, Role.APPROVER})),
+    Route("DELETE", "/labels/{label_id}", frozenset({Role.ANALYST, Role.APPROVER})),
     Route("GET", "/audit/checkpoint", frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER, Role.ADMIN})),
 )
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI, Path, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from ostiary.api import views
@@ -21,7 +22,8 @@ from ostiary.api.door import CALLER, Door
 from ostiary.api.errors import RefusedError
 from ostiary.api.problems import MEDIA_TYPE, Fault, Problem, answer
 from ostiary.api.tokens import TokenRecord, Tokens
-from ostiary.store import ActionRecord, CursorError, DecisionRecord, EntityRecord, Reader, StoreError
+from ostiary.store import ActionRecord, CursorError, DecisionRecord, EntityRecord, LabelRecord, Reader, StoreError
+from sensors.receive.push import PushError, PushFullError, PushTooLargeError
 
 Health = Callable[[], Mapping[str, Any]]
 """Returns JSON values with `status`: "ok", or else what is wrong; anybody may see it."""
@@ -31,9 +33,16 @@ Undo = Callable[[str, str], ActionRecord | None]
 """(action id, actor) -> the action as it is now, None where there is no such action; raises `RefusedError`."""
 Reveal = Callable[[str, str, str], str | None]
 """(pseudonym, purpose, actor) -> plain identifier, after the audit entry; None where unknown; raises `RefusedError`."""
+Push = Callable[[str, bytes, bool], int | None]
+"""(name, body, whether it is gzip) -> lines taken, None where no such name is configured; raises `PushError`."""
+Labelling = Callable[[views.LabelOrder, str], LabelRecord | None]
+"""(what is said, actor) -> the label, in force; None where nobody knows the subject; raises `RefusedError`."""
+Withdrawal = Callable[[str, str], LabelRecord | None]
+"""(label id, actor) -> the label, withdrawn; None where there is none; raises `RefusedError`."""
 
 Item = TypeVar("Item")
 DECISIONS_EXPLAINED = 20
+RETRY_S = "5"
 _bearer = Security(HTTPBearer(auto_error=False, description="A token made by `ostiary token create`."))
 _Name = Annotated[views.Name, Path()]
 _log = logging.getLogger("ostiary.api")
@@ -47,6 +56,9 @@ def create_app(
     checkpoint: Checkpoint | None = None,
     undo: Undo | None = None,
     reveal: Reveal | None = None,
+    label: Labelling | None = None,
+    withdraw: Withdrawal | None = None,
+    push: Push | None = None,
 ) -> Door:
     """Make the application; routes whose port isn't given answer `api.not-found`."""
     app = FastAPI(
@@ -61,6 +73,10 @@ def create_app(
         _add_undo(guarded, undo)
     if reveal is not None:
         _add_reveal(guarded, reveal)
+    if label is not None and withdraw is not None:
+        _add_labels(guarded, label, withdraw)
+    if push is not None:
+        _add_push(guarded, push)
     _add_health(app, health)
     app.include_router(guarded)
     _add_description(app)
@@ -113,11 +129,22 @@ def _add_questions(router: APIRouter, store: Reader) -> None:
         """Show one decision with the document that it was made on."""
         return _found(store.decision(decision_id))
 
+    @router.get("/labels")
+    def list_labels(query: Annotated[views.NoQuery, Query()]) -> views.LabelPage:
+        """List labels, the oldest first."""
+        return views.LabelPage(store.labels())
+
     @router.get("/actions")
     def list_actions(query: Annotated[views.ActionQuery, Query()]) -> views.ActionPage:
         """List actions, newest first."""
         page = store.actions(query.state, query.limit, query.after, query.run)
         return views.ActionPage(page.items, page.next)
+
+    @router.get("/sources")
+    def list_sources(query: Annotated[views.NoQuery, Query()]) -> views.Sources:
+        """Show what the newest run reads, how far it is, and what couldn't be read."""
+        run = _found(store.latest_run())
+        return views.Sources(run.id, run.kind, tuple(dict(source) for source in run.sources))
 
 
 def _add_checkpoint(router: APIRouter, checkpoint: Checkpoint) -> None:
@@ -141,6 +168,29 @@ def _add_reveal(router: APIRouter, reveal: Reveal) -> None:
     ) -> views.Revealed:
         """Show the plain identifier behind a pseudonym, after an audit entry with the purpose was written."""
         return views.Revealed(pseudonym, _found(reveal(pseudonym, order.purpose, _caller(request).name)))
+
+
+def _add_push(router: APIRouter, push: Push) -> None:
+    @router.post("/logs/{name}", status_code=202)
+    async def push_lines(name: _Name, query: Annotated[views.NoQuery, Query()], request: Request) -> views.Pushed:
+        """Take log lines: the body holds one a line (or one JSON object a line), plain or gzip."""
+        packed = request.headers.get("content-encoding", "identity").lower() == "gzip"
+        body = await request.body()
+        return views.Pushed(_found(await run_in_threadpool(push, name, body, packed)))
+
+
+def _add_labels(router: APIRouter, label: Labelling, withdraw: Withdrawal) -> None:
+    @router.post("/labels")
+    def label_subject(
+        order: views.LabelOrder, query: Annotated[views.NoQuery, Query()], request: Request
+    ) -> LabelRecord:
+        """Say that something is malicious or benign; the risk core hears it before this answers."""
+        return _found(label(order, _caller(request).name))
+
+    @router.delete("/labels/{label_id}")
+    def withdraw_label(label_id: _Name, query: Annotated[views.NoQuery, Query()], request: Request) -> LabelRecord:
+        """Take a label back, with all that it changed; taking it back again changes nothing."""
+        return _found(withdraw(label_id, _caller(request).name))
 
 
 def _caller(request: Request) -> TokenRecord:
@@ -183,6 +233,14 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     def refused(request: Request, error: RefusedError) -> Response:
         return respond("api.refused", str(error))
+
+    @app.exception_handler(PushError)
+    def not_taken(request: Request, error: PushError) -> Response:
+        if isinstance(error, PushFullError):
+            reply = answer("api.busy", headers={"Retry-After": RETRY_S})
+            return Response(reply.body(), reply.problem.status, dict(reply.headers), MEDIA_TYPE)
+        code = "api.too-large" if isinstance(error, PushTooLargeError) else "api.invalid"
+        return respond(code, faults=(Fault("body", str(error)),))
 
     @app.exception_handler(StoreError)
     def unavailable(request: Request, error: StoreError) -> Response:

@@ -1,7 +1,7 @@
 """The door of the API: every request passes it before anything else looks at it.
 
 Guarantees, in order: only a path and method in `access.ROUTES` gets further; only with a good token, and only with a
-role of its row (a token file that can't be read lets nobody in); the body is complete and at most `MAX_BODY` bytes;
+role of its row (a token file that can't be read lets nobody in); the body is complete and no longer than its row says;
 every answer carries the security headers; whatever fails inside becomes a problem without details, and only its kind
 and place are logged, since its text could name somebody.
 """
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any  # ASGI scopes and messages are untyped mappings
 from urllib.parse import parse_qsl
 
-from ostiary.api.access import routes_at
+from ostiary.api.access import Route, routes_at
 from ostiary.api.errors import TokenFileError
 from ostiary.api.problems import MEDIA_TYPE, Answer, Fault, answer
 from ostiary.api.tokens import TokenRecord, Tokens
@@ -25,7 +25,6 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 CALLER = "ostiary.caller"
 """Key of the scope under which routes find the `TokenRecord` of who asks."""
-MAX_BODY = 16_384
 MAX_TARGET = 4_096
 BODY_TIMEOUT_S = 10.0
 SECURITY_HEADERS = (
@@ -54,8 +53,9 @@ class Door:
         guarded = _Guarded(scope, send)
         try:
             refusal = self._refusal(scope)
-            if refusal is None and scope["method"] == "POST":
-                body = await _body(receive)
+            route = _route(scope)
+            if refusal is None and route is not None and route.method == "POST":
+                body = await _body(receive, route.max_body)
                 if isinstance(body, bytes):
                     receive = _replay(body, receive)
                 else:
@@ -76,7 +76,7 @@ class Door:
         routes = routes_at(scope["path"])
         if not routes:
             return answer("api.not-found")
-        route = next((route for route in routes if route.method == scope["method"]), None)
+        route = _route(scope)
         if route is None:
             return answer("api.method", headers={"Allow": ", ".join(sorted(route.method for route in routes))})
         if route.roles is None:
@@ -103,6 +103,10 @@ class Door:
             return answer("api.unavailable", "The tokens can't be read; see the service's log.")
 
 
+def _route(scope: Message) -> Route | None:
+    return next((route for route in routes_at(scope["path"]) if route.method == scope["method"]), None)
+
+
 class _Guarded:
     """A `send` that adds the security headers."""
 
@@ -125,7 +129,7 @@ class _Guarded:
         await self({"type": "http.response.body", "body": body})
 
 
-async def _body(receive: Receive) -> bytes | Answer:
+async def _body(receive: Receive, limit: int) -> bytes | Answer:
     """Return the whole body; a problem where it is too large or doesn't come."""
     body = bytearray()
     try:
@@ -135,8 +139,8 @@ async def _body(receive: Receive) -> bytes | Answer:
                 if message["type"] == "http.disconnect":
                     return answer("api.slow")
                 body += message.get("body", b"")
-                if len(body) > MAX_BODY:
-                    return answer("api.too-large", f"At most {MAX_BODY} bytes.", headers={"Connection": "close"})
+                if len(body) > limit:
+                    return answer("api.too-large", f"At most {limit} bytes.", headers={"Connection": "close"})
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:

@@ -20,6 +20,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "api.too-large": (413, "The body is too large"),
     "api.too-long": (414, "The address is too long"),
     "api.invalid": (422, "The request isn't understood"),
+    "api.busy": (429, "More than can be judged now; send it again later"),
     "api.internal": (500, "Something failed here"),
     "api.unavailable": (503, "This can't be answered now"),
 }

@@ -1,11 +1,11 @@
 """What the API shows and takes: bodies and queries, from which the OpenAPI description is made."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Self  # Any: JSON values
+from typing import Annotated, Any, Literal, Self  # Any: JSON values
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord
+from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord, LabelRecord
 from policy.values import Verdict
 from response.values import ActionState
 
@@ -67,6 +67,13 @@ class ActionPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelPage:
+    """All labels, the oldest first; those with `withdrawn_ns` are no longer in force."""
+
+    items: tuple[LabelRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One reason for a risk, its words, and its share of the risk."""
 
@@ -99,6 +106,22 @@ class Revealed:
     entity: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is read, and what became of it, in the newest run; texts of lines are masked."""
+
+    run_id: str
+    kind: str
+    items: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """How many lines were taken, durably."""
+
+    lines: int
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -129,6 +152,15 @@ class ActionQuery(_Paged):
     """What to list of the actions."""
 
     state: ActionState | None = None
+
+
+class LabelOrder(_Strict):
+    """What is said of an entity (a pseudonym), of a decision (its id), or of one evidence (either with `#REASON`)."""
+
+    subject: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")]
+    verdict: Literal["malicious", "benign"]
+    note: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{0,200}$")] = ""
+    """Why; personal data in it is masked."""
 
 
 class NoQuery(_Strict):

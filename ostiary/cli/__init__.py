@@ -19,11 +19,13 @@ import click
 COMMANDS = {
     "run": "Judge captures and logs, or live traffic, once.",
     "up": "Run everything as a service: sensors, risk, gateway endpoint, API.",
+    "sources": "Show what is read, how far, and what could not be.",
     "entities": "List entities by risk.",
     "explain": "Say why an entity carries its risk.",
     "decisions": "List what the policy decided, and why.",
     "actions": "List what was done or would have been, and to whom.",
     "undo": "Undo an action of the running service.",
+    "label": "Say what was an attack and what was none; take it back.",
     "policy": "Test, sign and activate the Rego bundle that decides.",
     "report": "Write the HTML report of a run.",
     "audit": "Verify or read the audit log.",

@@ -22,7 +22,9 @@ def console() -> Console:
 
 
 NARROW = frozenset({"risk", "level", "decided", "at (UTC)", "technique", "lease", "state", "share"})
-NUMBERS = frozenset({"risk", "read", "observations", "malformed", "ignored", "dropped", "late"})
+NUMBERS = frozenset(
+    {"risk", "read", "observations", "parsed", "malformed", "ignored", "dropped", "late", "lines/s", "skew"}
+)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -63,28 +63,28 @@ class ContainerParser:
         return self._inner.parse(whole, seq, out)
 
 
-def _inside(head: bytes, name: str) -> tuple[int, Format | None]:
-    """Return which share of the first lines is wrapped, in percent, and what the lines inside are, if that is known."""
+def _inside(head: bytes, name: str) -> tuple[int, Format | None, bytes]:
+    """Return how many of the first lines are wrapped, in percent, what is inside, if that is known, and the lines."""
     lines = head_lines(head)
     found = [wrapped for wrapped in map(unwrap, lines) if wrapped is not None]
     if not found or 2 * len(found) < len(lines):
-        return 0, None
+        return 0, None, b""
     plain = b"".join(text + b"\n" for text, _ in found)
     others = (candidate for candidate in formats() if candidate.name not in (FORMAT.name, "pcap"))
     score, best = max(((other.recognise(plain, name), other) for other in others), key=lambda scored: scored[0])
-    return 100 * len(found) // len(lines), best if score > 0 else None
+    return 100 * len(found) // len(lines), best if score > 0 else None, plain
 
 
 def _recognise(head: bytes, name: str) -> int:
     if head[:1] != b"{" and not _CRI.matches(head.partition(b"\n")[0]):
         return 0
-    share, inner = _inside(head, name)
+    share, inner, _ = _inside(head, name)
     return 95 * share // 100 if inner else 0
 
 
 def _open(item: Input) -> Source:
-    inner = _inside(item.head(), item.path.name)[1]
-    source = inner.open(item) if inner else None
+    _, inner, plain = _inside(item.head(), item.path.name)
+    source = inner.open(item.inside(plain)) if inner else None
     if isinstance(source, LogSource):
         return LogSource(item, FORMAT.name, ContainerParser(source.parser), source.slack_ns)
     return LogSource(item, FORMAT.name, ContainerParser(ApplicationParser()), SLACK_NS)

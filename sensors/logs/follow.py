@@ -179,9 +179,9 @@ class Follower:
 
     def _drain(self) -> Iterator[Block]:
         while data := self._file.read():
+            if self._file.identity.head < min(HEAD_BYTES, self._file.offset):
+                self._file.look_again()  # a place is worth more the more of the beginning it knows
             yield from self._cutter.feed(data)
-        if self._file.identity.head < min(HEAD_BYTES, self._file.offset):
-            self._file.look_again()
 
     def _after_truncation(self) -> Iterator[Block]:
         """Read the rest of what was truncated away from the copy that was made of it, if there is one."""

@@ -148,7 +148,13 @@ def instants(data: Bytes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Flag
             continue
         if not 1 <= day <= _month_days(year, month) or hour > 23 or minute > 59 or second > 60:
             continue
-        if data[at + 4] != 45 or data[at + 7] != 45 or data[at + 10] != 84 or data[at + 13] != 58 or data[at + 16] != 58:
+        if (
+            data[at + 4] != 45
+            or data[at + 7] != 45
+            or data[at + 10] != 84
+            or data[at + 13] != 58
+            or data[at + 16] != 58
+        ):
             continue
         at += 19
         rest, unit = np.int64(0), np.int64(_SECOND)

@@ -85,7 +85,7 @@ class LogSource:
         """Event time (ns) of the newest row; 0 before the first."""
         self.feed = self._open_feed()
         self.size = 0
-        if self.feed is None:
+        if self.feed is None and item.first is None:
             with open_file(item.path) as stream:
                 self.size = stream.seek(0, 2)
         self._held_mark: Mark | None = None
@@ -128,6 +128,15 @@ class LogSource:
             now = self._clock()
             batch = self._batch(block, now)
             yield replace(batch, watermark=max(now, self._watermark.value), mark=self._mark(block))
+
+    def mark(self) -> Mark:
+        """Return how far a live log has been read, apart from lines that the parser still holds."""
+        assert self.feed is not None
+        return Mark(self.feed.place, self.counters.as_dict())
+
+    def unread(self) -> int:
+        """Return how many bytes are known to wait."""
+        return 0 if self.feed is None else self.feed.unread
 
     def close(self) -> None:
         """Let go of a live log."""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ostiary.api.access import ROUTES
-from ostiary.api.door import MAX_BODY, SECURITY_HEADERS
+from ostiary.api.access import MAX_BODY, ROUTES
+from ostiary.api.door import SECURITY_HEADERS
 from ostiary.api.problems import PROBLEMS
 from ostiary.store import StoreCorruptError
 
