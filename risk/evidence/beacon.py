@@ -29,12 +29,9 @@ DAY_S = 86400.0
 MAX_KEYS = 1 << 15
 
 REGULAR = Reason(
-    "beacon.regular", "T1071", Weight(0.25, 0.04, 0.42), 3600, 1e-2,
+    "beacon.regular", "T1071", Weight(0.25, 0.03, 0.36), 3600, 1e-2,
     "telemetry, an update check, mail polling or a health check",
 )  # fmt: skip
-JITTERED = Reason(
-    "beacon.jittered", "T1071", Weight(0.2, 0.04, 0.4), 3600, 1e-2, "a program that polls at times drawn by lot"
-)
 
 
 def _refused(view: FlowView) -> NDArray[np.float32]:
@@ -83,9 +80,9 @@ class Calls:
             return
         even &= ~is_inside(rows["resp_hi"], rows["resp_lo"])
         for row in np.flatnonzero(even).tolist():
-            yield from self._judge(view, row, REGULAR if tight[row] else JITTERED)
+            yield from self._judge(view, row, MIN_GAPS if tight[row] else 2 * MIN_GAPS)
 
-    def _judge(self, view: FlowView, row: int, reason: Reason) -> Iterator[Mark]:
+    def _judge(self, view: FlowView, row: int, needed: int) -> Iterator[Mark]:
         orig_hi, orig_lo, resp_hi, resp_lo, port = (
             int(view.rows[row][name]) for name in ("orig_hi", "orig_lo", "resp_hi", "resp_lo", "resp_port")
         )
@@ -93,15 +90,15 @@ class Calls:
         callers = self._services[resp_hi, resp_lo, port].callers
         callers.add(place.ts, (orig_hi, orig_lo))
         shared = max(callers.count.value, 1.0)
-        strength = gaps / (MIN_GAPS if reason is REGULAR else 2 * MIN_GAPS) / max(shared - 1, 1.0)
+        strength = gaps / needed / max(shared - 1, 1.0)
         told = self._told[orig_hi, orig_lo, resp_hi, resp_lo, port]
-        if shared >= COMMON or not reason.due(told, strength, place.ts, 3600):
+        if shared >= COMMON or not REGULAR.due(told, strength, place.ts, 3600):
             return
         gap, spread = view.value(row, "ch_gap"), view.value(row, "ch_gap_cv")
         what = f" every {gap:.1f} s (spread {spread:.0%}), {gaps + 1:.0f} times so far; {shared:.0f} hosts do so"
         words = view.orig(row), f" called port {port} of ", view.resp(row), what
         facts = [Fact("ch_gaps", gaps, 4), Fact("even_callers_86400", 1 / shared, 0.2)]
-        yield Mark(row, reason.evidence(view.orig(row), place, strength, words, facts, round(gaps) + 1))
+        yield Mark(row, REGULAR.evidence(view.orig(row), place, strength, words, facts, round(gaps) + 1))
 
 
 BEHAVIOUR = Behaviour(

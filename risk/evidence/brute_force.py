@@ -23,6 +23,9 @@ POOLED_PORTS = (1433, 3306, 5432)
 """Databases, whose programs may rightly connect for each request."""
 DIRECTORY_PORTS = (88, 135, 139, 389, 445, 464, 636, 5985)
 """Logins and directories of Windows domains."""
+PATIENT_S, EVEN = 4.0, 0.35
+LET_IN = (3200, 3000)
+"""Bytes from client and server of the shortest ssh session that did something."""
 WEB_PORTS = (53, 80, 443, 853, 3128, 8000, 8080, 8443)
 LOGIN_SERVICES = tuple(
     int(service)
@@ -216,7 +219,11 @@ def _logins(view: FlowView) -> NDArray[np.float32]:
     login = np.isin(rows["resp_port"], LOGIN_PORTS) | np.isin(rows["service"], LOGIN_SERVICES)
     needed = np.where(np.isin(rows["resp_port"], POOLED_PORTS), 60, 7)
     alike = (rows["proto"] == 6) & login & (view.feature("ch_size_cv") < 1)
-    short = np.maximum(view.feature("ch_short_60") / needed, view.feature("ch_short_600") / (2 * needed))
+    # A program that looks for mail, or copies a file, comes at an even pace; who guesses doesn't wait.
+    alike &= (view.feature("ch_gap") < PATIENT_S) | (view.feature("ch_gap_cv") > EVEN)
+    # Even with the largest key exchanges in use, who was refused by sshd took less than this.
+    alike &= (rows["service"] != Service.SSH) | (rows["orig_bytes"] < LET_IN[0]) | (rows["resp_bytes"] < LET_IN[1])
+    short = np.maximum(view.feature("ch_short_60") / needed, view.feature("ch_short_600") / (6 * needed))
     return np.where(alike, short, 0).astype(np.float32)
 
 

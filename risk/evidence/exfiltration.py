@@ -25,12 +25,12 @@ ONE_WAY = 0.8
 QUIET_PORTS = (53, 123)
 
 SENT = Reason(
-    "exfiltration.volume", "T1048", Weight(0.25, 0.08, 0.42), 7200, 1e-3, "a backup or an upload that the owner began"
+    "exfiltration.volume", "T1048", Weight(0.2, 0.05, 0.3), 7200, 1e-3, "a backup or an upload that the owner began"
 )
 SPREAD = Reason(
     "exfiltration.slow",
     "T1030",
-    Weight(0.2, 0.08, 0.4),
+    Weight(0.2, 0.05, 0.3),
     14400,
     1e-3,
     "a camera or a meter that reports around the clock",

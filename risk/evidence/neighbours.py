@@ -68,12 +68,12 @@ class Claims:
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Judge ARP in order and yield what it shows."""
         texts = view.texts
-        for row, (protocol, orig, resp, card, name, code) in enumerate(
-            view.columns("protocol", "orig", "resp", "object", "name", "code")
+        for row, (protocol, orig, resp, card, name, size) in enumerate(
+            view.columns("protocol", "orig", "resp", "object", "name", "size")
         ):
             if texts[protocol] != "arp" or not texts[orig]:
                 continue
-            if code == 1:
+            if size == 1:
                 yield from self._forged(view, row, texts[orig], texts[card])
             yield from self._claim(view, row, texts[orig], texts[card])
             if texts[name] == "request":

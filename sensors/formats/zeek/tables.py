@@ -190,12 +190,13 @@ def _ssh(values: Values, seq: int, out: BatchBuilder) -> bool:
 
 
 def _arp(values: Values, seq: int, out: BatchBuilder) -> bool:
-    """Add a claim of an address, as packets of ARP give it; code 1 where another card than it says sent the frame."""
+    """Add a claim of an address, as packets of ARP give it; size 1 where another card than it says sent the frame."""
     ts, operation, frame, orig, resp, card = values
     named, sent = _string(card).lower(), _string(frame).lower()
+    kind = _string(operation).lower()
     row = (
         _instant(ts), seq, 0, out.host(_needed(orig)), out.host(_needed(resp)), 0, out.text("arp"), out.text(named),
-        out.text(_string(operation).lower()), int(bool(sent) and sent != named), 0,
+        out.text(kind), 1 + (kind == "reply"), int(bool(sent) and sent != named),
     )  # fmt: skip
     out.row(Kind.COMMAND, row)
     return True

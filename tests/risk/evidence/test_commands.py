@@ -190,8 +190,8 @@ def test_findings_do_not_depend_on_batches(make_world: Any) -> None:
 
 def test_frames_that_name_another_card_than_the_one_that_sent_them(make_world: Any) -> None:
     forged, once = make_world(), make_world()
-    forged.read(Kind.COMMAND, [{**_arp(A, FALSE, at), "code": 1} for at in range(3)])
-    once.read(Kind.COMMAND, [{**_arp(A, FALSE, 0), "code": 1}, _arp(A, FALSE, 1)])
+    forged.read(Kind.COMMAND, [{**_arp(A, FALSE, at), "size": 1} for at in range(3)])
+    once.read(Kind.COMMAND, [{**_arp(A, FALSE, 0), "size": 1}, _arp(A, FALSE, 1)])
     assert forged.reasons() == {"neighbours.forged"}
     assert forged.worst(A) >= 0.7
     assert once.findings == []

