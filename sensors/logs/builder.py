@@ -140,19 +140,17 @@ class BatchBuilder:
 
 
 def _table(dtype: "np.dtype[np.void]", rows: list[Row], misfits: list[int]) -> Rows:
+    """Return rows as a table; columns at the end that a format doesn't give are 0."""
+    table = np.zeros(len(rows), dtype)
+    given = np.dtype([(name, dtype[name]) for name in (dtype.names or ())[: len(rows[0])]])
     try:
-        table = np.array(rows, dtype)
+        some = np.array(rows, given)
     except (OverflowError, ValueError):
-        table = np.array([row for row in rows if _fits(row, dtype, misfits)], dtype)
+        some = np.array([row for row in rows if _fits(row, given, misfits)], given)
+        table = table[: len(some)]
+    for name in given.names or ():
+        table[name] = some[name]
     return table
-
-
-def _sorted(parts: list[Rows]) -> Rows:
-    """Return the rows of several tables by (ts, seq); rows of one line keep their order."""
-    if len(parts) == 1:
-        return parts[0][np.argsort(parts[0]["ts"], kind="stable")]
-    table = np.concatenate(parts)
-    return table[np.lexsort((table["seq"], table["ts"]))]
 
 
 def _fits(row: Row, dtype: "np.dtype[np.void]", misfits: list[int]) -> bool:
@@ -162,3 +160,11 @@ def _fits(row: Row, dtype: "np.dtype[np.void]", misfits: list[int]) -> bool:
         misfits.append(row[1])
         return False
     return True
+
+
+def _sorted(parts: list[Rows]) -> Rows:
+    """Return the rows of several tables by (ts, seq); rows of one line keep their order."""
+    if len(parts) == 1:
+        return parts[0][np.argsort(parts[0]["ts"], kind="stable")]
+    table = np.concatenate(parts)
+    return table[np.lexsort((table["seq"], table["ts"]))]

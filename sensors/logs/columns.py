@@ -5,7 +5,7 @@ isn't of the plain form lose their place in `plain`. What remains there at the e
 Guarantees: for plain lines each method gives what the parser of single lines would read; see `sensors.logs.kernels`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sensors.addresses import address_halves
 from sensors.logs import kernels
 from sensors.logs.builder import BatchBuilder
+from sensors.logs.errors import MalformedLineError
 from sensors.logs.lines import Block
 from sensors.packets.columns import Bytes, Numbers
 from sensors.values import DTYPES, Kind
@@ -39,11 +40,6 @@ class Columns:
         self.plain = np.ones(len(sizes), np.bool_)
         self._first = block.first
 
-    @classmethod
-    def of(cls, block: Block) -> "Columns | None":
-        """Return the columns of a block; None where too little of it would come out."""
-        return cls(block) if len(block.lines) >= 64 else None
-
     def texts(self, span: Span, rows: NDArray[np.intp]) -> tuple[list[bytes], Numbers]:
         """Return the distinct texts of some lines, and which of them each line has; nothing counts as ""."""
         starts, ends = span[0][rows], span[1][rows]
@@ -53,9 +49,9 @@ class Columns:
         return [raw[start:end] if start >= 0 else b"" for start, end in pairs], codes
 
     def each(self, span: Span, convert: Callable[[bytes], int]) -> Numbers:
-        """Return what `convert` makes of each line's text; one for which it raises ValueError isn't plain.
+        """Return what `convert` makes of each line's text; one for which it raises an error isn't plain.
 
-        It is called once for each distinct text.
+        It is called once for each distinct text, also "" for lines that have none.
         """
         every = np.arange(len(self.plain))
         texts, codes = self.texts(span, every)
@@ -63,10 +59,32 @@ class Columns:
         for index, text in enumerate(texts):
             try:
                 values[index] = convert(text)
-            except (ValueError, OverflowError):
+            except (MalformedLineError, ValueError, OverflowError):
                 good[index] = False
         self.plain &= good[codes]
         return values[codes]
+
+    def first_bytes(self) -> Bytes:
+        """Return the first byte of each line; anything for an empty one."""
+        first: Bytes = self.data[np.minimum(self.starts, len(self.data) - 1)]
+        return first
+
+    def fields(self, separator: int, places: Mapping[int, str], count: int) -> dict[str, Span]:
+        """Return where lines of `count` columns have those at these places, by name."""
+        slots = np.full(count, -1, np.int64)
+        slots[list(places)] = np.arange(len(places))
+        begins, stops, good = kernels.fields(self.data, self.starts, self.ends, separator, slots, len(places))
+        self.plain &= good
+        return {name: (begins[slot], stops[slot]) for slot, name in enumerate(places.values())}
+
+    def blank(self, spans: Iterable[Span], word: bytes) -> None:
+        """Take values away that are just this word, which stands for nothing."""
+        for span in spans:
+            kernels.blank(self.data, *span, np.frombuffer(word, np.uint8))
+
+    def nothing(self) -> Span:
+        """Return a column that no line has."""
+        return np.full(len(self.plain), -1, np.int64), np.zeros(len(self.plain), np.int64)
 
     def whole(self, span: Span, most: int) -> Numbers:
         """Return whole numbers from 0 to `most`; 0 where there is none."""
@@ -125,10 +143,12 @@ class Columns:
         named = [out.text(text) if canonical else out.host(text) for text, canonical in zip(texts, plain, strict=True)]
         return self._spread(rows, named, codes)
 
-    def rest(self) -> list[int]:
-        """Return which lines weren't plain, in order."""
-        found: list[int] = np.flatnonzero(~self.plain).tolist()
-        return found
+    def others(self, one: Callable[[int], None], first: int = 0) -> tuple[int, int]:
+        """Give the lines from `first` on that aren't plain to `one`, in order; return what a `BlockParser` does."""
+        for index in np.flatnonzero(~self.plain).tolist():
+            if index >= first:
+                one(index)
+        return int(np.count_nonzero(self.plain)), 0
 
     def _coded(self, span: Span, code: Callable[[bytes], int]) -> NDArray[np.uint32]:
         rows = np.flatnonzero(self.plain)

@@ -27,7 +27,7 @@ def _is_digit(byte: int) -> bool:
 def _two(data: Bytes, at: int) -> int:
     """Return the number of two digits at `at`; -1 where they aren't."""
     if _is_digit(data[at]) and _is_digit(data[at + 1]):
-        return (np.int64(data[at]) - 48) * 10 + np.int64(data[at + 1]) - 48
+        return int((np.int64(data[at]) - 48) * 10 + np.int64(data[at + 1]) - 48)
     return -1
 
 
@@ -168,7 +168,7 @@ def instants(data: Bytes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Flag
                 at += 1
             if at == first:
                 continue
-        offset = np.int64(0)
+        offset = 0
         if end - at == 1 and data[at] == 90:
             pass
         elif end - at in (5, 6) and data[at] in (43, 45) and (end - at == 5 or data[at + 3] == 58):
@@ -250,7 +250,7 @@ def distinct(data: Bytes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numb
 def fields(
     data: Bytes, starts: Numbers, ends: Numbers, separator: int, places: Numbers, count: int
 ) -> tuple[Numbers, Numbers, Flags]:
-    """Find the columns of lines that have exactly `len(places)` of them, the n-th for row `places[n]` (-1: for none)."""
+    """Find the columns of lines that have as many as `places`; the n-th is put in row `places[n]` (-1: nowhere)."""
     begins, stops = np.full((count, starts.size), -1, np.int64), np.zeros((count, starts.size), np.int64)
     good = np.zeros(starts.size, np.bool_)
     for row in range(starts.size):

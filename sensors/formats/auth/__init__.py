@@ -10,6 +10,7 @@ Which messages mean what: `rules`.
 Not done: knowing that two processes (a mail server and its authentication worker) tell of one attempt.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,6 +19,7 @@ from sensors.formats.auth.rules import FAMILIES, PAM, PROGRAMS
 from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.lines import Block
 from sensors.logs.objects import ObjectReader, has_keys_of_a_service
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
@@ -42,7 +44,8 @@ class _Family:
 
 
 @cache
-def _compiled(name: str) -> _Family:
+def compiled(name: str) -> _Family:
+    """Return a family of rules by its name."""
     rules = FAMILIES[name] if name in FAMILIES else _served()[name]
     return _Family(name, RuleSet((*rules, *PAM)))
 
@@ -66,12 +69,12 @@ def _family(program: bytes) -> _Family:
     for candidate in (name, stem):
         family = _programs().get(candidate, candidate)
         if family in FAMILIES or family in _served():
-            return _compiled(family)
-    return _compiled("")
+            return compiled(family)
+    return compiled("")
 
 
 class AuthParser:
-    """Reads one line, remembering what recent processes said."""
+    """Reads one line, or a block of them, remembering what recent processes said."""
 
     def __init__(self) -> None:
         self._attempts = Attempts()
@@ -84,7 +87,7 @@ class AuthParser:
             return False
         entry = record(line, out.now_ns)
         family = self._families.get(entry.program) or self._learn(entry.program)
-        message, times = _unwrapped(entry.message)
+        message, times = unwrapped(entry.message)
         found = family.rules.find(message)
         if found is None:
             return self._ask_others(entry, message, seq, out)
@@ -93,6 +96,13 @@ class AuthParser:
         service = family.name.encode() or entry.program
         self._attempts.tell(Teller(entry.ts, seq, service, session, entry.host), rule, fields, times, out)
         return True
+
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
+        """Add the rows of a block; see `BlockParser`. Only what sshd writes all the time has a plain form."""
+        from sensors.formats.auth.plain import read_sshd  # the kernels are heavy
+        from sensors.logs.columns import Columns
+
+        return read_sshd(Columns(block), self._attempts, out, one)
 
     def _ask_others(self, entry: Record, message: bytes, seq: int, out: BatchBuilder) -> bool:
         if message[:1] == b"{" and has_keys_of_a_service(message):
@@ -107,7 +117,7 @@ class AuthParser:
         return family
 
 
-def _unwrapped(message: bytes) -> tuple[bytes, int]:
+def unwrapped(message: bytes) -> tuple[bytes, int]:
     """Take off rsyslog's "message repeated N times" and the level that a daemon puts in front."""
     times, message = 1, message.lstrip(b" ")
     if message.startswith(b"message repeated ") and (fields := _REPEATED.groups(message)):

@@ -8,18 +8,22 @@ whether the login succeeded. Lines of other Zeek logs are `ignored`.
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sensors.formats.zeek.tables import TABLES, Table, Values
 from sensors.logs.builder import BatchBuilder, decode
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.json import read_object
+from sensors.logs.lines import Block
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import LogSource
 from sensors.logs.time import SECOND
-from sensors.registry import Format, Input, read_head
+from sensors.registry import Format, Input
 from sensors.values import Source
+
+if TYPE_CHECKING:
+    from sensors.logs.columns import Columns
 
 SLACK_NS = 600 * SECOND
 """Zeek writes a flow when it has been idle for up to five minutes."""
@@ -48,6 +52,38 @@ class ZeekParser:
             self._header(line)
             return True
         return bool(line) and self._tsv(line, seq, out)
+
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
+        """Add the rows of a block; see `BlockParser`. Only lines of conn have a plain form."""
+        head = next((index for index, line in enumerate(block.lines) if line[:1] != b"#"), len(block.lines))
+        for index in range(head):
+            one(index)
+        lines = self._plain(block, head, out)
+        if lines is not None:
+            return lines.others(one, head)
+        for index in range(head, len(block.lines)):
+            one(index)
+        return 0, 0
+
+    def _plain(self, block: Block, head: int, out: BatchBuilder) -> "Columns | None":
+        """Add the rows of plain lines and return which they were; None where all are to be read one by one."""
+        from sensors.formats.zeek.conn import add_json, add_tsv  # the kernels are heavy
+        from sensors.logs.columns import Columns
+
+        if head == len(block.lines):
+            return None
+        lines = Columns(block)
+        if ord("#") in lines.first_bytes()[head:]:
+            return None
+        lines.plain[:head] = False
+        if block.lines[head][:1] == b"{":
+            named = self._path == "conn" or (False if self._path in _BY_PATH else None)
+            add_json(lines, named, out)
+        elif self._pick is not None and self._table is _BY_PATH["conn"] and not self._wide:
+            add_tsv(lines, self._columns, self._separator, (self._unset, self._empty), out)
+        else:
+            return None
+        return lines
 
     def _tsv(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
         if self._pick is None or self._table is None:
@@ -134,7 +170,7 @@ def _open(item: Input) -> Source:
     parser = ZeekParser(item.path.name.partition(".")[0])
     if item.follow:  # the header lies before the point where following begins
         builder = BatchBuilder(item.now_ns)
-        for line in head_lines(read_head(item.path)):
+        for line in head_lines(item.head()):
             if line.startswith(b"#"):
                 parser.parse(line, 0, builder)
     return LogSource(item, FORMAT.name, parser, SLACK_NS)

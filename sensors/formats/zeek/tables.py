@@ -33,6 +33,10 @@ class Table:
     """Add the row of the wanted values; False where there is nothing to tell."""
 
 
+CONN_FIELDS = (
+    "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration", "orig_bytes",
+    "resp_bytes", "conn_state", "history", "orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes",
+)  # fmt: skip
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
 _ENDS = ("ts", "id.orig_h", "id.resp_h")
 STATES: dict[Text, int] = {form: int(state) for state in ConnState for form in (state.name, state.name.encode())}
@@ -224,12 +228,7 @@ _SEVERITY = {
 
 TABLES = (
     Table(
-        "conn", frozenset({"conn_state"}),
-        (
-            "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration", "orig_bytes",
-            "resp_bytes", "conn_state", "history", "orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes",
-        ),
-        _conn,
+        "conn", frozenset({"conn_state"}), CONN_FIELDS, _conn
     ),
     Table("dns", frozenset({"trans_id", "qtype"}), (*_ENDS, "query", "qtype", "rcode", "answers"), _dns),
     Table(

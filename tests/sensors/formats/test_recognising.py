@@ -26,7 +26,9 @@ def test_a_followed_file_s_head_counts(vector: str, line: bytes, tmp_path: Path)
     path.write_bytes((VECTORS / vector).read_bytes())
     source = open_source(Input(path, path.name, SensorSettings(), NOW, follow=True))
     out = BatchBuilder(NOW)
-    assert isinstance(source, LogSource) and source.parser.parse(line, 1, out)
+    assert isinstance(source, LogSource) and source.feed is not None
+    source.feed.close()
+    assert source.parser.parse(line, 1, out)
     assert len(out.event_times()) == 1
 
 

@@ -8,8 +8,11 @@ plain port, another protocol, nothing at all) becomes a row without a method who
 Escapes (\\x16, \\") are left as the server wrote them. Fields after the agent are ignored. Nothing is judged here.
 """
 
+from collections.abc import Callable
+
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
+from sensors.logs.lines import Block
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import share
 from sensors.logs.source import LogSource
@@ -25,7 +28,16 @@ _METHOD = Pattern(r"^[A-Z][A-Z0-9_-]{0,31}$")
 
 
 class AccessParser:
-    """Reads one access line."""
+    """Reads one access line, or a block of them."""
+
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
+        """Add the rows of a block; see `BlockParser`."""
+        from sensors.formats.access.plain import add_requests  # the kernels are heavy
+        from sensors.logs.columns import Columns
+
+        lines = Columns(block)
+        add_requests(lines, out)
+        return lines.others(one)
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
         """Add the row of a line; see `LineParser`."""
@@ -41,7 +53,7 @@ class AccessParser:
         out.http(
             apache(line[start + 2 : end]), seq, _number(status), _number(size),
             orig=client, host=host, method=method, path=path,
-            agent=_known(agent), referrer=_known(referrer), user=_known(user),
+            agent=known(agent), referrer=known(referrer), user=known(user),
         )  # fmt: skip
         return True
 
@@ -50,7 +62,7 @@ def _front(text: bytes) -> tuple[bytes, bytes, bytes]:
     """Return virtual host, client and user; the user may hold blanks, and the identity between them never counts."""
     fields = text.split(b" ")
     if len(fields) > 3 and fields[1] != b"-" and fields[2] == b"-":
-        return _host_name(fields[0]), fields[1], b" ".join(fields[3:])
+        return host_name(fields[0]), fields[1], b" ".join(fields[3:])
     if len(fields) < 3 or not fields[0]:
         raise MalformedLineError("access.client", "client, identity and user are missing")
     return b"", fields[0], b" ".join(fields[2:])
@@ -81,7 +93,8 @@ def _request(request: bytes) -> tuple[bytes, bytes]:
     return b"", request
 
 
-def _known(value: bytes) -> bytes:
+def known(value: bytes) -> bytes:
+    """Return a value; nothing for the "-" that stands for it."""
     return b"" if value == b"-" else value
 
 
@@ -89,7 +102,8 @@ def _number(value: bytes) -> int:
     return 0 if value == b"-" else int(value)
 
 
-def _host_name(host: bytes) -> bytes:
+def host_name(host: bytes) -> bytes:
+    """Return a virtual host without its port."""
     name, colon, port = host.rpartition(b":")
     return name if colon and port.isdigit() else host
 
