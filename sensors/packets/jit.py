@@ -31,17 +31,21 @@ def _sources(path: Path) -> frozenset[Path]:
     return frozenset(file for file in found if file.is_file())
 
 
-@cache
-def stamp(path: Path) -> str:
-    """Return a digest of a file and of all that it builds on; a test changes one and sees it change."""
+def built_on(path: Path) -> set[Path]:
+    """Return a file and all files of this project that it builds on."""
     known: set[Path] = set()
     waiting = {path}
     while waiting:
         file = waiting.pop()
         known.add(file)
         waiting |= _sources(file) - known
+    return known
+
+
+@cache
+def _stamp(path: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(known):
+    for file in sorted(built_on(path)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -52,7 +56,7 @@ class _Stamped:
     _py_file: str
 
     def get_source_stamp(self) -> str:
-        return stamp(Path(self._py_file).resolve())
+        return _stamp(Path(self._py_file).resolve())
 
 
 class _Provided(_Stamped, UserProvidedCacheLocator):

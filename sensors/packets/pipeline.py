@@ -4,10 +4,13 @@ Guarantees: the rows of all batches together don't depend on how frames are cut 
 as parsed, ignored or malformed.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sensors.packets import signs
 from sensors.packets.columns import FAULT, FAULT_TEXTS, IGNORED, MALFORMED, PACKET, Bytes
+from sensors.packets.flow.saved import load, save
 from sensors.packets.flow.table import FlowTable
 from sensors.packets.headers import decode
 from sensors.packets.headers.fragments import FRAGMENT, FRAGMENTS
@@ -89,6 +92,16 @@ class Pipeline:
         tables = {Kind.FLOW: self._table.finish(self.clock), **self._payloads.finish(texts, self.clock)}
         return self._batch(tables, texts)
 
+    def suspend(self) -> tuple[Batch, bytes]:
+        """Return what still waited for an answer, and the flows as bytes for another pipeline to go on with."""
+        texts = Texts()
+        batch = self._batch(self._payloads.finish(texts, self.clock), texts)
+        return batch, save(self._table.arrays, self._state, self._fragments)
+
+    def resume(self, saved: bytes) -> None:
+        """Go on, before anything is fed, where another one was suspended; raise `UnreadableStateError`."""
+        load(saved, self._table.arrays, self._state, self._fragments)
+
     def _count(self, packets: Rows, late: int) -> None:
         ignored = int(np.count_nonzero(packets["status"] == IGNORED))
         malformed = int(np.count_nonzero(packets["status"] == MALFORMED))
@@ -98,7 +111,7 @@ class Pipeline:
         self._counters.parsed += len(packets) - ignored - malformed
         self._counters.late += late
 
-    def _batch(self, tables: dict[Kind, Rows], texts: Texts) -> Batch:
+    def _batch(self, tables: Mapping[Kind, Rows], texts: Texts) -> Batch:
         self._counters.dropped += self._table.take_evicted() + self._payloads.take_dropped()
         filled = {kind: rows for kind, rows in tables.items() if len(rows)}
         batch = Batch((self._name,), self.clock, filled, texts.all())
