@@ -211,6 +211,13 @@ TLS = np.dtype(
         ("issuer", "<u4"),
         ("validation", "<u4"),  # text: Zeek's validation_status
         ("established", "u1"),
+        ("alpn", "<u4"),  # text: the protocols that the client offers, by commas
+        ("ja3", "<u4"),  # text: fingerprints of the client: see sensors.packets.fingerprints
+        ("ja4", "<u4"),
+        ("not_before", "<i8"),  # validity of the certificate, ns since the epoch; 0 where it wasn't seen
+        ("not_after", "<i8"),
+        ("self_signed", "u1"),  # the certificate's own key signed it
+        ("key", "<u4"),  # text: kind of the certificate's key: rsa-2048, ec-secp256r1, ed25519 ...
     ]
 )
 
@@ -248,7 +255,7 @@ COMMAND = np.dtype(
         ("orig", "<u4"),  # text: who asks
         ("resp", "<u4"),  # text: who is asked
         ("resp_port", "<u2"),
-        ("protocol", "<u4"),  # text: dcerpc, smb, modbus, arp, tls, dns, smtp, imap, pop3, ftp
+        ("protocol", "<u4"),  # text: dcerpc, smb, modbus, arp, ssh, rdp, tls, dns, smtp, imap, pop3, ftp
         ("object", "<u4"),  # text: what is acted on: an interface, a pipe, a unit, a hardware address
         ("name", "<u4"),  # text: what is done
         ("code", "<u4"),  # its number in the protocol
@@ -272,7 +279,9 @@ TEXT_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     Kind.AUTH: ("orig", "resp", "user", "service", "method"),
     Kind.HTTP: ("orig", "resp", "host", "method", "path", "agent", "referrer", "user"),
     Kind.DNS: ("orig", "resp", "query"),
-    Kind.TLS: ("orig", "resp", "sni", "version", "subject", "issuer", "validation"),
+    Kind.TLS: (
+        "orig", "resp", "sni", "version", "subject", "issuer", "validation", "alpn", "ja3", "ja4", "key",
+    ),
     Kind.ALERT: ("orig", "resp", "signature", "category"),
     Kind.FILE: ("orig", "resp", "host", "path", "mime", "magic", "marks"),
     Kind.COMMAND: ("orig", "resp", "protocol", "object", "name"),

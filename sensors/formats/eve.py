@@ -147,7 +147,8 @@ def _tls(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     row = (
         ts, seq, 0, out.host(orig), out.host(resp), _number(event, "dest_port"),
         text(_string(tls, "sni").lower()), text(_string(tls, "version")), text(_string(tls, "subject")),
-        text(_string(tls, "issuerdn")), 0, 1,
+        text(_string(tls, "issuerdn")), 0, 1, 0,
+        text(_string(_part(tls, "ja3"), "hash")), text(_string(tls, "ja4")), 0, 0, 0, 0,
     )  # fmt: skip
     out.row(Kind.TLS, row)
 

@@ -1,26 +1,31 @@
 """Choose the few packets whose payload Python is to read, in order, at most `MAX_A_SECOND` a second of event time.
 
 What is chosen: heads of HTTP responses and the payload after them; text of a response that holds one of a few words
-that pages with active content hold; what `signs` gave `HINT_COMMAND`; programs at the beginning of a stream.
+that pages with active content hold; what `signs` gave `HINT_COMMAND`; programs at the beginning of a stream; what goes
+on with a TLS handshake.
 """
 
 from typing import Final
 
 import numpy as np
 
+from sensors.packets import streams
 from sensors.packets.columns import (
     HINT_BINARY,
     HINT_BODY,
     HINT_COMMAND,
     HINT_FIRST,
     HINT_RESPONSE,
+    HINT_STREAM,
     IGNORED,
     MALFORMED,
+    PARSED,
     Bytes,
     Numbers,
+    Row,
 )
 from sensors.packets.jit import kernel
-from sensors.values import Rows
+from sensors.values import Rows, Service
 
 MAX_A_SECOND: Final = 20_000
 
@@ -31,7 +36,10 @@ DROPPED: Final = 2
 STATE_SIZE: Final = 3
 
 _SECOND: Final = 1_000_000_000
-_ALWAYS: Final = HINT_RESPONSE | HINT_COMMAND | HINT_FIRST | HINT_BINARY
+_ALWAYS: Final = HINT_RESPONSE | HINT_COMMAND | HINT_FIRST | HINT_BINARY | HINT_STREAM
+_TCP: Final = 6
+_TLS: Final = int(Service.TLS)
+_HANDSHAKE: Final = 22
 _CLSID: Final = np.frombuffer(b"clsid:", np.uint8)
 _CREATE: Final = np.frombuffer(b"createobject", np.uint8)
 _ACTIVEX: Final = np.frombuffer(b"activex", np.uint8)
@@ -82,11 +90,23 @@ def _is_active(data: Bytes, at: int, end: int) -> bool:
 
 
 @kernel
-def choose(data: Bytes, packets: Rows, count: int, found: Numbers, state: Numbers) -> int:
+def _follow(data: Bytes, packet: Row, followed: Rows) -> None:
+    """Give `HINT_STREAM` to what goes on with a handshake; note what begins one."""
+    if packet["sign"] == _TLS and packet["hint"] & HINT_COMMAND and packet["payload"] > 0:
+        if data[packet["offset"] + packet["payload"]] == _HANDSHAKE:
+            streams.begin(data, packet, followed)
+    elif streams.goes_on(packet, followed):
+        packet["hint"] |= HINT_STREAM
+
+
+@kernel
+def choose(data: Bytes, packets: Rows, count: int, found: Numbers, state: Numbers, followed: Rows) -> int:
     """Write the indices of the packets to read into `found` (as long as `packets`); return how many."""
     written = 0
     for i in range(count):
         packet = packets[i]
+        if packet["proto"] == _TCP and packet["status"] == PARSED and packet["payload_bytes"] > 0:
+            _follow(data, packet, followed)
         hint = packet["hint"]
         if hint & (_ALWAYS | HINT_BODY) == 0 or packet["status"] == MALFORMED or packet["status"] == IGNORED:
             continue

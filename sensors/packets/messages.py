@@ -22,11 +22,13 @@ from sensors.packets.columns import (
     HINT_COMMAND,
     HINT_FIRST,
     HINT_RESPONSE,
+    HINT_STREAM,
     HINT_TEXT,
     Bytes,
     Numbers,
 )
 from sensors.packets.commands import Calls, Command
+from sensors.packets.handshakes import Handshakes
 from sensors.packets.magic import PICTURES, magic_of
 from sensors.packets.pages import marks_in
 from sensors.packets.rows import Latest, Texts, Told
@@ -81,7 +83,7 @@ class Messages:
         self._bodies: Latest[Key, _Body] = Latest(MAX_BODIES)
         self._calls = Calls()
         self._seen: Latest[tuple[int, int, str, int], None] = Latest(MAX_SEEN)
-        self._names: Latest[Key, str] = Latest(MAX_BODIES)
+        self._handshakes = Handshakes()
         self._transfers: Latest[tuple[int, ...], None] = Latest(MAX_SEEN)
 
     def read(
@@ -99,10 +101,10 @@ class Messages:
             MAX_BYTES,
         ).tolist()
         columns = chosen[
-            ["at", "number", "status", "hint", "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port"]
+            ["at", "number", "status", "hint", "seq", "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port"]
         ]
         for begin, size, asks, column in zip(begins, sizes, asking.tolist(), columns.tolist(), strict=True):
-            at, number, status, hint, *ends = column
+            at, number, status, hint, seq, *ends = column
             self._expire(told, at)
             if status == BELOW:
                 _arp(told, data[begin : begin + 42].tobytes(), at, number)
@@ -112,7 +114,7 @@ class Messages:
             if asks:
                 self._ask(told, payload, at, number, key)
             else:
-                self._message(told, payload, at, number, hint, key)
+                self._message(told, payload, at, number, hint, seq, key)
         self._expire(told, clock)
         return told.tables()
 
@@ -127,12 +129,17 @@ class Messages:
         told = Told(texts)
         while self._order:
             self._give_up(told, clock, self._order.popleft())
+        self._handshakes.finish(told, clock)
         return told.tables()
 
-    def _message(self, told: Told, payload: bytes, at: int, number: int, hint: int, key: Key) -> None:
+    def _message(self, told: Told, payload: bytes, at: int, number: int, hint: int, seq: int, key: Key) -> None:
         """Read one TCP payload that begins no request; `key` has its sender first."""
         if hint & HINT_RESPONSE:
             self._answer(told, payload, at, number, hint, _turned(key))
+        elif hint & HINT_STREAM:
+            self._handshakes.more(told, payload, seq, at, number, key)
+        elif hint & HINT_COMMAND and payload[0] == tls.HANDSHAKE:
+            self._handshakes.begin(told, payload, seq, at, number, key)
         elif hint & HINT_COMMAND:
             self._command(told, payload, at, number, key)
         elif hint & HINT_BINARY:
@@ -189,9 +196,6 @@ class Messages:
 
     def _command(self, told: Told, payload: bytes, at: int, number: int, key: Key) -> None:
         port, connection = key[5], key
-        if payload[0] == 22:
-            self._greet(told, payload, at, number, key)
-            return
         if payload[:3] == b"220":  # who offers FTP sends files over connections of their own
             self._transfers[key[:4]] = self._transfers[_turned(key)[:4]] = None
             return
@@ -210,17 +214,6 @@ class Messages:
         for each in found:
             _command_row(told, at, number, _address(key[0], key[1]), _address(key[2], key[3]), port, each)
 
-    def _greet(self, told: Told, payload: bytes, at: int, number: int, key: Key) -> None:
-        """Keep the name that a client's hello asks for; tell of the connection when the server greets."""
-        if payload[5] == tls.CLIENT_HELLO:
-            self._names[key] = tls.client_name(payload)
-        elif payload[5] == tls.SERVER_HELLO:
-            key = _turned(key)
-            found, sni = tls.greeting(payload), self._names.pop(key, "")
-            names = _address(key[0], key[1]), _address(key[2], key[3]), sni, found.version, found.subject, found.issuer
-            codes = told.codes(*names)
-            told.add(Kind.TLS, at, number, *codes[:2], key[5], *codes[2:], 0, 0)
-
     def _is_new(self, key: Key, command: Command) -> bool:
         """Tell whether this reading wasn't told yet."""
         seen = (key[1], key[3], command.object, command.code)
@@ -230,6 +223,7 @@ class Messages:
         return True
 
     def _expire(self, told: Told, now: int) -> None:
+        self._handshakes.expire(told, now)
         while self._order and (self._order[0].told or self._order[0].due <= now):
             asked = self._order.popleft()
             self._give_up(told, asked.due, asked)

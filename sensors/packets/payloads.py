@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from sensors.addresses import address_text
-from sensors.packets import chosen, dns, http
+from sensors.packets import chosen, dns, http, streams
 from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.messages import Messages
 from sensors.packets.rows import Texts
@@ -25,6 +25,7 @@ class Payloads:
         self._dns_state = np.zeros(dns.STATE_SIZE, np.int64)
         self._http_state = np.zeros(http.STATE_SIZE, np.int64)
         self._chosen_state = np.zeros(chosen.STATE_SIZE, np.int64)
+        self._streams = np.zeros(streams.PLACES, streams.STREAM)
         self._messages = Messages()
 
     def take_dropped(self) -> int:
@@ -63,7 +64,7 @@ class Payloads:
         """Return the HTTP, FILE and COMMAND rows that are known once the first `count` packets were seen."""
         asking = http.requests(data, packets, count, self._found, self._http_state)
         asked = self._found[:asking].copy()
-        others = chosen.choose(data, packets, count, self._found, self._chosen_state)
+        others = chosen.choose(data, packets, count, self._found, self._chosen_state, self._streams)
         numbers = np.union1d(asked, self._found[:others])
         return self._messages.read(data, packets, numbers, np.isin(numbers, asked), texts, clock)
 

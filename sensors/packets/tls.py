@@ -1,147 +1,170 @@
-"""Read TLS greetings (RFC 5246, RFC 8446): the name that the client asks for, the version, and whose certificate it is.
+"""Read TLS handshakes (RFC 5246, RFC 8446): what a client offers, what a server takes and shows.
 
-Guarantees: bounded, never raises; only what stands in the first segment of each side is read, so a name or certificate
-that begins later is "". Certificates are plain up to TLS 1.2 only. Names are the texts of subject and issuer (RFC 5280)
-as `CN=...,O=...`, at most `MAX_NAME` characters.
+Guarantees: bounded, never raises; what a cut handshake still says is read. Certificates are plain up to TLS 1.2 only.
+Parts that contradict themselves are empty.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-MAX_NAME: Final = 512
 VERSIONS: Final = {0x0300: "SSLv3", 0x0301: "TLSv10", 0x0302: "TLSv11", 0x0303: "TLSv12", 0x0304: "TLSv13"}
 CLIENT_HELLO: Final = 1
 SERVER_HELLO: Final = 2
+MAX_RECORDS: Final = 32
 _CERTIFICATE: Final = 11
-_PARTS: Final = {
-    b"\x55\x04\x03": "CN", b"\x55\x04\x06": "C", b"\x55\x04\x07": "L", b"\x55\x04\x08": "ST", b"\x55\x04\x0a": "O",
-    b"\x55\x04\x0b": "OU",
-}  # fmt: skip
+_AFTER_CERTIFICATE: Final = (12, 13, 14, 16, 20)
+HANDSHAKE: Final = 22
+_NAME, _GROUPS, _POINTS, _SIGNATURES, _PROTOCOLS, _VERSIONS = 0, 10, 11, 13, 16, 43
+MAX_PROTOCOLS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
-    """What a server's first segment says; "" is unseen."""
+class ClientHello:
+    """What a client offers. `name` is the server's that it asks for, `protocols` those of ALPN; "" is absent."""
 
+    whole: bool
+    name: str = ""
+    version: int = 0
+    versions: tuple[int, ...] = ()
+    ciphers: tuple[int, ...] = ()
+    extensions: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    points: tuple[int, ...] = ()
+    signatures: tuple[int, ...] = ()
+    protocols: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFlight:
+    """What a server answers up to its certificate. `whole`: more bytes will tell nothing more that is plain."""
+
+    whole: bool
     version: str
-    subject: str = ""
-    issuer: str = ""
+    certificate: bytes = b""
+    """The first one, DER; cut where the bytes end."""
 
 
-def client_name(record: bytes) -> str:
-    """Return the server name of a client's hello, or ""."""
-    for kind, value in _extensions(record, 5):
-        if kind == 0 and len(value) > 5:
-            name = value[5 : 5 + int.from_bytes(value[3:5], "big")].decode("ascii", "backslashreplace").lower()
-            return name[:255] if name.isprintable() else ""
-    return ""
+def is_grease(value: int) -> bool:
+    """Tell whether a number is one of those that stand for nothing (RFC 8701)."""
+    return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
 
 
-def greeting(segment: bytes) -> Greeting:
-    """Return version and names out of a server's first segment, which begins with its hello."""
-    version = int.from_bytes(segment[9:11], "big")
-    for kind, value in _extensions(segment, 5, client=False):
-        if kind == 43 and len(value) == 2:
-            version = int.from_bytes(value, "big")
-    certificate = _certificate(segment)
-    issuer, subject = _names(certificate) if certificate else ("", "")
-    return Greeting(VERSIONS.get(version, f"0x{version:04x}"), subject, issuer)
+def client_hello(stream: bytes) -> ClientHello:
+    """Return what the beginning of a client's stream says, which starts with its hello."""
+    data, _ = _handshake(stream)
+    size = int.from_bytes(data[1:4], "big")
+    body = data[4 : 4 + size]
+    found: dict[int, bytes] = {}
+    ciphers, rest = _head(body)
+    extensions = []
+    for kind, value in _extensions(rest):
+        extensions.append(kind)
+        found.setdefault(kind, value)
+    return ClientHello(
+        len(data) >= 4 and len(body) == size,
+        _server_name(found.get(_NAME, b"")),
+        int.from_bytes(body[:2], "big"),
+        _pairs(found.get(_VERSIONS, b"")[1:]),
+        _pairs(ciphers),
+        tuple(extensions),
+        _pairs(found.get(_GROUPS, b"")[2:]),
+        tuple(found.get(_POINTS, b"")[1:]),
+        _pairs(found.get(_SIGNATURES, b"")[2:]),
+        tuple(_protocols(found.get(_PROTOCOLS, b""))),
+    )
 
 
-def _extensions(record: bytes, at: int, *, client: bool = True) -> Iterator[tuple[int, bytes]]:
-    """Yield (type, value) of the extensions of the hello whose handshake header is at `at`."""
-    end = min(len(record), at + 4 + int.from_bytes(record[at + 1 : at + 4], "big"))
-    at += 4 + 2 + 32
-    at += 1 + _byte(record, at)
-    if client:
-        at += 2 + int.from_bytes(record[at : at + 2], "big")
-        at += 1 + _byte(record, at)
-    else:
-        at += 3
-    at += 2
-    for _ in range(64):
-        if at + 4 > end:
-            return
-        size = int.from_bytes(record[at + 2 : at + 4], "big")
-        yield int.from_bytes(record[at : at + 2], "big"), record[at + 4 : min(at + 4 + size, end)]
+def server_flight(stream: bytes) -> ServerFlight:
+    """Return what the beginning of a server's stream says, which starts with its hello."""
+    data, ended = _handshake(stream)
+    version = int.from_bytes(data[4:6], "big")
+    certificate, at = b"", 0
+    whole = ended
+    for _ in range(MAX_RECORDS):
+        if at + 4 > len(data):
+            break
+        kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
+        body = data[at + 4 : at + 4 + size]
+        if kind == SERVER_HELLO:
+            version = _chosen(body, version)
+            whole |= version >= 0x0304 and len(body) == size
+        elif kind == _CERTIFICATE:
+            length = int.from_bytes(body[3:6], "big")
+            certificate = body[6 : 6 + length]
+            whole |= len(certificate) == length and length > 0
+        whole |= kind in _AFTER_CERTIFICATE
         at += 4 + size
+    return ServerFlight(whole, VERSIONS.get(version, f"0x{version:04x}"), certificate)
+
+
+def _head(body: bytes) -> tuple[bytes, bytes]:
+    """Return the cipher suites and the extensions of a client's hello."""
+    at = 2 + 32
+    at += 1 + _byte(body, at)
+    size = int.from_bytes(body[at : at + 2], "big")
+    ciphers = body[at + 2 : at + 2 + size]
+    at += 2 + size
+    at += 1 + _byte(body, at)
+    return ciphers, body[at + 2 : at + 2 + int.from_bytes(body[at : at + 2], "big")]
+
+
+def _chosen(body: bytes, version: int) -> int:
+    """Return the version that a server's hello settles on."""
+    at = 2 + 32
+    at += 1 + _byte(body, at) + 3
+    for kind, value in _extensions(body[at + 2 :]):
+        if kind == _VERSIONS and len(value) == 2:
+            return int.from_bytes(value, "big")
+    return version
+
+
+def _extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, value)."""
+    at = 0
+    for _ in range(128):
+        if at + 4 > len(data):
+            return
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        yield int.from_bytes(data[at : at + 2], "big"), data[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+def _server_name(value: bytes) -> str:
+    if len(value) < 6:
+        return ""
+    name = value[5 : 5 + int.from_bytes(value[3:5], "big")].decode("ascii", "backslashreplace").lower()
+    return name[:255] if name.isprintable() else ""
+
+
+def _protocols(value: bytes) -> Iterator[bytes]:
+    at = 2
+    for _ in range(MAX_PROTOCOLS):
+        size = _byte(value, at)
+        if not size:
+            return
+        yield value[at + 1 : at + 1 + size]
+        at += 1 + size
+
+
+def _pairs(data: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2))
 
 
 def _byte(data: bytes, at: int) -> int:
     return data[at] if at < len(data) else 0
 
 
-def _handshake(segment: bytes) -> bytes:
-    """Return the handshake bytes of the records at the beginning of a segment."""
-    parts, at = [], 0
-    for _ in range(8):
-        if at + 5 > len(segment) or segment[at] != 22:
+def _handshake(stream: bytes) -> tuple[bytes, bool]:
+    """Return the handshake bytes of the records at the beginning, and whether another kind of record follows them."""
+    parts: list[bytes] = []
+    at = 0
+    for _ in range(MAX_RECORDS):
+        if at + 5 > len(stream):
+            return b"".join(parts), False
+        if stream[at] != HANDSHAKE:
             break
-        size = int.from_bytes(segment[at + 3 : at + 5], "big")
-        parts.append(segment[at + 5 : at + 5 + size])
+        size = int.from_bytes(stream[at + 3 : at + 5], "big")
+        parts.append(stream[at + 5 : at + 5 + size])
         at += 5 + size
-    return b"".join(parts)
-
-
-def _certificate(segment: bytes) -> bytes:
-    """Return the beginning of the first certificate, or nothing."""
-    messages, at = _handshake(segment), 0
-    for _ in range(8):
-        if at + 10 > len(messages):
-            break
-        if messages[at] == _CERTIFICATE:
-            return messages[at + 10 :]
-        at += 4 + int.from_bytes(messages[at + 1 : at + 4], "big")
-    return b""
-
-
-def _item(data: bytes, at: int) -> tuple[int, int, int]:
-    """Return (tag, where its content begins, where it ends) of the DER item at `at`; tag 0 where there is none."""
-    if at + 2 > len(data):
-        return 0, at, at
-    tag, size = data[at], data[at + 1]
-    begin = at + 2
-    if size & 0x80:
-        count = size & 0x7F
-        if count == 0 or count > 3 or begin + count > len(data):
-            return 0, at, at
-        size = int.from_bytes(data[begin : begin + count], "big")
-        begin += count
-    return tag, begin, begin + size
-
-
-def _names(certificate: bytes) -> tuple[str, str]:
-    """Return (issuer, subject) of a certificate (RFC 5280 4.1), which may be cut."""
-    _, at, _ = _item(certificate, 0)
-    _, at, _ = _item(certificate, at)
-    tag, _, end = _item(certificate, at)
-    if tag == 0xA0:  # the version
-        at = end
-    places = []
-    for _ in range(5):  # serial number, algorithm, issuer, validity, subject
-        tag, begin, end = _item(certificate, at)
-        if tag == 0:
-            break
-        places.append((begin, end))
-        at = end
-    issuer = _name(certificate[slice(*places[2])]) if len(places) > 2 else ""
-    subject = _name(certificate[slice(*places[4])]) if len(places) > 4 and places[4][1] <= len(certificate) else ""
-    return issuer, subject
-
-
-def _name(sequence: bytes) -> str:
-    parts, at = [], 0
-    for _ in range(16):
-        tag, begin, end = _item(sequence, at)
-        if tag != 0x31:
-            break
-        _, inner, _ = _item(sequence, begin)
-        _, key, key_end = _item(sequence, inner)
-        _, value, value_end = _item(sequence, key_end)
-        label = _PARTS.get(sequence[key:key_end])
-        if label:
-            text = sequence[value:value_end].decode("utf-8", "backslashreplace")
-            parts.append(f"{label}={text}" if text.isprintable() else f"{label}=?")
-        at = end
-    return ",".join(parts)[:MAX_NAME]
+    return b"".join(parts), True

@@ -66,9 +66,11 @@ class Build:
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), ident, piece, 64, proto, 0)
         return head + a.packed + b.packed + body
 
-    def tcp(self, src: str, sport: int, dst: str, dport: int, flags: str = "S", payload: bytes = b"") -> bytes:
+    def tcp(
+        self, src: str, sport: int, dst: str, dport: int, flags: str = "S", payload: bytes = b"", seq: int = 1
+    ) -> bytes:
         bits = sum(FLAGS[flag] for flag in flags)
-        body = struct.pack("!HHIIBBHHH", sport, dport, 1, 1, 5 << 4, bits, 1024, 0, 0) + payload
+        body = struct.pack("!HHIIBBHHH", sport, dport, seq, 1, 5 << 4, bits, 1024, 0, 0) + payload
         return ETHERNET + self.ip(6, body, src, dst)
 
     def udp(self, src: str, sport: int, dst: str, dport: int, payload: bytes = b"") -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.packets import commands, responses, tls
+from sensors.packets import certificates, commands, responses, tls
 from sensors.packets.commands import Calls, Command
 from sensors.packets.interfaces import INTERFACES
 from sensors.packets.magic import magic_of
@@ -174,8 +174,8 @@ def test_nothing_raises(data, begin):
         commands.line(piece, 25)
         magic_of(piece)
         marks_in(piece)
-        tls.client_name(piece)
-        assert tls.greeting(b"\x16\x03\x03\x00\xff" + piece).subject.isprintable()
+        assert tls.client_hello(piece).name.isprintable()
+        assert certificates.read(tls.server_flight(b"\x16\x03\x03\x00\xff" + piece).certificate).subject.isprintable()
         found = responses.parse(b"HTTP/1.1 200 " + piece)
         assert found is not None
         responses.beginning(found, piece)
