@@ -19,6 +19,7 @@ from response.ports import AuditSink
 from response.responder import Responder
 from response.values import Action, ActionState
 from risk.engine import RiskEngine
+from risk.feedback import Feedback
 from sensors.merge import merge
 from sensors.registry import Input, open_source
 from sensors.values import Counters, Source, never
@@ -52,10 +53,13 @@ class DeferredSink:
             raise AssertionError("a worker takes no action")
 
 
-def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink) -> Engine:
-    """Return an engine that observes: it proposes actions and takes none."""
+def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink, labels: Feedback | None = None) -> Engine:
+    """Return an engine that observes and has heard the labels: it proposes actions and takes none."""
     responder = Responder(replace(settings.response, mode="observe"), None, never_list, sink)
-    return Engine(RiskEngine(settings.risk), make_decider(settings), responder)
+    risk = RiskEngine(settings.risk)
+    if labels is not None and labels.labels:
+        risk.hear(labels)
+    return Engine(risk, make_decider(settings), responder)
 
 
 def open_inputs(paths: Sequence[str], format_name: str, settings: Settings, now_ns: int) -> list[Source]:
@@ -78,16 +82,23 @@ def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = 
         yield engine.decide(batch)
 
 
-def _judge_one(path: str, format_name: str, settings: Settings, never_list: NeverList, now_ns: int) -> Judged:
+def _judge_one(
+    path: str, format_name: str, settings: Settings, never_list: NeverList, now_ns: int, labels: Feedback | None
+) -> Judged:
     collect_rarely()
-    engine = make_engine(settings, never_list, DeferredSink())
+    engine = make_engine(settings, never_list, DeferredSink(), labels)
     (source,) = sources = open_inputs([path], format_name, settings, now_ns)
     outcomes = [outcome for decided in judge(engine, sources) for outcome in engine.act(decided)]
     return Judged(outcomes, [SourceReport(source.name, source.format, source.counters)], engine.risk.counts())
 
 
 def judge_isolated(
-    paths: Sequence[str], format_name: str, settings: Settings, never_list: NeverList, now_ns: int
+    paths: Sequence[str],
+    format_name: str,
+    settings: Settings,
+    never_list: NeverList,
+    now_ns: int,
+    labels: Feedback | None = None,
 ) -> Iterator[Judged | Exception]:
     """Judge each input as a world of its own, over all cores; yield in the order of `paths`.
 
@@ -98,7 +109,7 @@ def judge_isolated(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ostiary.judge", "sensors.formats.capture"])
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_judge_one, path, format_name, settings, never_list, now_ns) for path in paths]
+        futures = [pool.submit(_judge_one, path, format_name, settings, never_list, now_ns, labels) for path in paths]
         for future in futures:
             error = future.exception()
             if error is None:

@@ -7,18 +7,20 @@ of the files, and of event time within each); a run that is interrupted is close
 import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.judge import Judged, SourceReport, judge, judge_isolated, make_engine, open_inputs
+from ostiary.labelling import taught
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings, settings_digest
+from ostiary.standing import counted
 from ostiary.state import State
 from ostiary.store import RunRecord
 from ostiary.summary import Summary
 from response.guards import NeverList, protect
+from risk.feedback import Feedback
 from sensors.values import Source, never
 
 Progress = Callable[[int, int, str], None]
@@ -84,19 +86,24 @@ def run(
     sources = [] if request.isolated else _open(request, settings)  # before anything is written
     with State.open(settings) as state:
         recorder = Recorder(state, settings)
-        engine = make_engine(settings, never_list(settings, bool(request.interface)), recorder)
+        labels = taught(state, settings.risk.seed)
+        engine = make_engine(settings, never_list(settings, bool(request.interface)), recorder, labels)
         record = _run_record(request, settings, engine)
         recorder.begin(record)
         tally = _Tally()
         batches = (
-            _isolated(request, settings, recorder, tally, progress)
+            _isolated(request, settings, recorder, tally, progress, labels)
             if request.isolated
             else _together(request, engine, sources, recorder, tally, progress)
         )
         for found in batches:
             tally.summary.add(found.outcomes)
             yield found
-        recorder.finish(tally.summary.lines(), [source_report(source) for source in tally.sources], tally.counts)
+        recorder.finish(
+            tally.summary.lines(),
+            [counted(source.name, source.format, source.counters, recorder.masked) for source in tally.sources],
+            tally.counts,
+        )
         return RunResult(
             record.id, tally.summary, tally.sources, tally.failed, tally.counts, state.path,
             record.policy_revision, record.model_revision, time.monotonic() - started,
@@ -151,10 +158,15 @@ def _together(
 
 
 def _isolated(
-    request: RunRequest, settings: Settings, recorder: Recorder, tally: _Tally, progress: Progress
+    request: RunRequest,
+    settings: Settings,
+    recorder: Recorder,
+    tally: _Tally,
+    progress: Progress,
+    labels: Feedback,
 ) -> Iterator[Found]:
     judged = judge_isolated(
-        request.files, request.format_name, settings, never_list(settings, live=False), request.now_ns
+        request.files, request.format_name, settings, never_list(settings, live=False), request.now_ns, labels
     )
     for number, (name, result) in enumerate(zip(request.files, judged, strict=True), 1):
         progress(number, len(request.files), "files")
@@ -167,9 +179,3 @@ def _isolated(
             tally.failed.append((name, f"{result} [{getattr(result, 'code', '')}]"))
         if request.stop():
             return
-
-
-def source_report(source: Source | SourceReport) -> Mapping[str, Any]:
-    """Return a source's report as the store keeps it (JSON values, hence Any)."""
-    faults = [asdict(fault) for fault in source.counters.faults]
-    return {"name": source.name, "format": source.format, **source.counters.as_dict(), "faults": faults}

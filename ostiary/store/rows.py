@@ -112,7 +112,8 @@ def label_of(row: Sequence[Any]) -> LabelRecord:
         (reason, weight, tuple((name, value, usual) for name, value, usual in facts))
         for reason, weight, facts in json.loads(row[6])
     )
-    return LabelRecord(*row[:4], bool(row[4]), bool(row[5]), cases, *row[7:12])
+    values = (*row[:4], bool(row[4]), bool(row[5]), cases, *row[7:12])
+    return LabelRecord(*values)
 
 
 def decision_of(row: Sequence[Any]) -> DecisionRecord:

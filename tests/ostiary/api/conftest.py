@@ -14,7 +14,8 @@ from ostiary.api.app import create_app
 from ostiary.api.door import Door
 from ostiary.api.errors import RefusedError
 from ostiary.api.tokens import Tokens
-from ostiary.store import ActionRecord, DecisionRecord, EntityRecord, RunRecord, Store
+from ostiary.api.views import LabelOrder
+from ostiary.store import ActionRecord, DecisionRecord, EntityRecord, LabelRecord, RunRecord, Store
 
 PLAIN = {"ip-aa11": "203.0.113.7", "user-bb22": "mallory@example.org"}
 
@@ -41,10 +42,24 @@ class World:
         self.asked.append(("reveal", pseudonym, purpose, actor))
         return PLAIN.get(pseudonym)
 
+    def label(self, order: LabelOrder, actor: str) -> LabelRecord | None:
+        self.asked.append(("label", order.subject, order.verdict, order.note, actor))
+        if self.store.entity(order.subject) is None:
+            return None
+        label = LabelRecord("label-2", 5, 6, order.subject, order.verdict == "malicious", True, (), order.note, actor)
+        self.store.put_label(label)
+        return label
+
+    def withdraw(self, label_id: str, actor: str) -> LabelRecord | None:
+        self.asked.append(("withdraw", label_id, actor))
+        found = self.store.label(label_id)
+        return found and replace(found, withdrawn_ns=9, withdrawn_by=actor)
+
     def app(self) -> Door:
         return create_app(
             self.store, self.tokens, lambda: self.health,
             checkpoint=lambda: self.checkpoint, undo=self.undo, reveal=self.reveal,
+            label=self.label, withdraw=self.withdraw,
             push=lambda name, body, packed: 1 if name == "shop" else None,
         )  # fmt: skip
 
@@ -93,6 +108,11 @@ def fill(store: Store) -> None:
             f"act-{state}", "run-1", f"{0:032x}", "nftables", "ip-aa11", 9, 600.0, state, "risk", "nobody", "u"
         )
         for state in ("active", "expired")
+    )
+
+
+    store.put_label(
+        LabelRecord("label-1", 5, 6, "user-bb22", False, True, (("scan.vertical", 0.5, ()),), "our scanner", "analyst")
     )
 
 

@@ -23,9 +23,15 @@ EXPECTED = {
     ("POST", "/actions/{action_id}/undo"): "approver",
     ("GET", "/sources"): "analyst approver auditor privacy_officer admin",
     ("POST", "/logs/{name}"): "sensor",
+    ("GET", "/labels"): "analyst approver auditor privacy_officer admin",
+    ("POST", "/labels"): "analyst approver",
+    ("DELETE", "/labels/{label_id}"): "analyst approver",
     ("GET", "/audit/checkpoint"): "auditor privacy_officer admin",
 }
-FILLED = {"{pseudonym}": "ip-aa11", "{decision_id}": f"{0:032x}", "{action_id}": "act-active", "{name}": "shop"}
+FILLED = {
+    "{pseudonym}": "ip-aa11", "{decision_id}": f"{0:032x}", "{action_id}": "act-active",
+    "{label_id}": "label-1", "{name}": "shop",
+}  # fmt: skip
 WRONG = "ost_" + "A" * 43
 CALLERS = [*(role.value for role in Role), "nobody", "wrong", "revoked"]
 
@@ -53,6 +59,8 @@ def test_the_table_has_exactly_these_routes() -> None:
 def test_each_route_with_each_caller(client: Client, method: str, path: str, caller: str) -> None:
     role = {"nobody": None, "wrong": WRONG}.get(caller, caller)
     body = {"json": {"purpose": "incident 12"}} if path.endswith("/reveal") else {}
+    if (method, path) == ("POST", "/labels"):
+        body = {"json": {"subject": "ip-aa11", "verdict": "benign"}}
     reply = client(method, filled(path), role, **body)
     assert reply.status_code == expected(method, path, caller)
     if reply.status_code >= 400:
