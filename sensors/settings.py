@@ -1,9 +1,23 @@
 """Settings of the sensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What is special about one of `logs`."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
+
+    format: str = ""
+    zone: str = ""
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +30,20 @@ class SensorSettings:
         default=(), metadata={"doc": "Network interfaces that `ostiary up` captures from. Needs CAP_NET_RAW."}
     )
     logs: tuple[str, ...] = field(
-        default=(), metadata={"doc": "Log files that `ostiary up` follows; the format is recognised."}
+        default=(),
+        metadata={
+            "doc": "Logs that `ostiary up` follows: files, patterns, `journald:`, `syslog+udp://`, `push:NAME` ..."
+        },
+    )
+    sources: Mapping[str, SourceSettings] = field(
+        default_factory=dict,
+        metadata={"doc": "A table a log that differs: `format`, `zone`, `certificate`, `key`, `client_ca`."},
+    )
+    queue_bytes: Annotated[int, Ge(1 << 20)] = field(
+        default=256 << 20,
+        metadata={
+            "doc": "Bytes on disk that each receiver may hold of what isn't judged yet; beyond it UDP drops, others wait."
+        },
     )
     netflow: str = field(
         default="",
