@@ -143,12 +143,12 @@ def _http(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
 
 def _tls(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     tls, orig, resp = _part(event, "tls"), *_ends(event)
-    text = out.text
+    text, ja3 = out.text, tls.get("ja3")
     row = (
         ts, seq, 0, out.host(orig), out.host(resp), _number(event, "dest_port"),
         text(_string(tls, "sni").lower()), text(_string(tls, "version")), text(_string(tls, "subject")),
         text(_string(tls, "issuerdn")), 0, 1, 0,
-        text(_string(_part(tls, "ja3"), "hash")), text(_string(tls, "ja4")), 0, 0, 0, 0,
+        text(_string(ja3, "hash") if isinstance(ja3, dict) else ""), text(_string(tls, "ja4")), 0, 0, 0, 0,
     )  # fmt: skip
     out.row(Kind.TLS, row)
 
