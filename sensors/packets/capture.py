@@ -21,6 +21,7 @@ from sensors.errors import UnreadableInputError
 from sensors.packets import pcap, pcapng, times
 from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.pipeline import CHUNK, Pipeline
+from sensors.packets.records import POSITION
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, Rows, never
 
@@ -92,12 +93,12 @@ class CaptureSource:
         packets, held = self._pipeline.packets[: self._chunk + 1], 0
         while not stop():
             count = held + self._next(packets[held:])
-            at_end = self._state[pcap.POSITION] >= self._data.size
+            at_end = self._state[POSITION] >= self._data.size
             ready = count if at_end or not count else count - 1  # the last one waits for the one after it
             disbelieved = int(self._times[times.DISBELIEVED])
             times.settle(packets, ready, count, self._times)
             self.counters.late += int(self._times[times.DISBELIEVED]) - disbelieved
-            self.counters.bytes = int(self._state[pcap.POSITION])
+            self.counters.bytes = int(self._state[POSITION])
             if ready:
                 yield self._pipeline.feed(self._data, ready)
             if at_end:
@@ -115,7 +116,7 @@ class CaptureSource:
     def frames(self) -> Iterator[tuple[np.void, bytes]]:
         """Yield each packet (a row of `PACKET`, up to `link`) with a copy of its bytes, instead of `batches`; slow."""
         packets = self._pipeline.packets[: self._chunk]
-        while self._state[pcap.POSITION] < self._data.size:
+        while self._state[POSITION] < self._data.size:
             count = self._next(packets)
             for packet in packets[:count].copy():
                 begin = int(packet["offset"])

@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from sensors.packets.columns import BAD_RECORD, CUT_RECORD, Bytes, Numbers
+from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.jit import kernel
-from sensors.packets.words import note, word32
+from sensors.packets.records import BIG, CLOCK, CUT, OWN, POSITION, SEEKING, SENSELESS, STRIDE, give_up, put
+from sensors.packets.words import word32
 from sensors.values import Rows
 
 MAGICS: Final = {
@@ -29,19 +30,12 @@ HEADER_BYTES: Final = 24
 MAX_FRAME: Final = 1 << 18  # as libpcap has it
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
-STRIDE: Final = 1 << 26  # bytes searched in one call, so that the caller can be stopped
 
-# Places in the state of a walk; `pcapng` has the first five too.
-POSITION: Final = 0
-FRAMES: Final = 1
-BROKEN: Final = 2
-CLOCK: Final = 3
-SEEKING: Final = 4
-BIG: Final = 5
-TICK: Final = 6
-RECORD: Final = 7
-LINK: Final = 8
-STATE_SIZE: Final = 9
+# Places in the state of a walk, beyond those of all walks.
+TICK: Final = OWN
+RECORD: Final = OWN + 1
+LINK: Final = OWN + 2
+STATE_SIZE: Final = OWN + 3
 
 
 def begin(data: Bytes) -> Numbers:
@@ -56,13 +50,13 @@ def begin(data: Bytes) -> Numbers:
 
 @kernel
 def _captured(data: Bytes, at: int, state: Numbers) -> int:
-    """Return the captured length of the record at `at`; -1 if it makes no sense, -2 if the data end before it does."""
+    """Return the captured length of the record at `at`; `SENSELESS`, or `CUT` where the data end before it does."""
     if at + state[RECORD] > data.size:
-        return -2
+        return CUT
     length = word32(data, at + 8, state[BIG])
     if length > MAX_FRAME:
-        return -1
-    return length if at + state[RECORD] + length <= data.size else -2
+        return SENSELESS
+    return length if at + state[RECORD] + length <= data.size else CUT
 
 
 @kernel
@@ -106,21 +100,12 @@ def walk(data: Bytes, state: Numbers, packets: Rows, faults: Rows, noted: Number
         at = state[POSITION]
         captured = _captured(data, at, state)
         if captured < 0:
-            note(faults, noted, BAD_RECORD if captured == -1 else CUT_RECORD, at, 0)
-            state[BROKEN] += 1
-            state[POSITION] = at + 1
-            state[SEEKING] = 1
+            give_up(state, captured, faults, noted)
             _seek(data, state)
             continue
-        state[FRAMES] += 1
         state[CLOCK] = _time(data, at, state)
-        packet = packets[count]
-        packet["ts"] = state[CLOCK]
-        packet["number"] = state[FRAMES]
-        packet["offset"] = at + state[RECORD]
-        packet["captured"] = captured
-        packet["wire"] = max(captured, word32(data, at + 12, state[BIG]))
-        packet["link"] = state[LINK]
-        state[POSITION] = at + state[RECORD] + captured
+        frame = at + state[RECORD]
+        put(packets[count], state, frame, captured, word32(data, at + 12, state[BIG]), state[LINK])
+        state[POSITION] = frame + captured
         count += 1
     return count

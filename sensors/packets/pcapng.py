@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from sensors.packets.columns import BAD_INTERFACE, BAD_RECORD, BAD_TIME, CUT_RECORD, Bytes, Numbers, Row
+from sensors.packets.columns import BAD_INTERFACE, BAD_RECORD, BAD_TIME, Bytes, Numbers, Row
 from sensors.packets.jit import kernel
-from sensors.packets.words import big32, note, word16, word32
+from sensors.packets.records import BIG, BROKEN, CLOCK, CUT, OWN, POSITION, SEEKING, SENSELESS, STRIDE, give_up, put
+from sensors.packets.words import big32, note, word16, word32, word64
 from sensors.values import Rows
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
@@ -31,18 +32,11 @@ _SWAPPED: Final = 0x4D3C2B1A
 _TSRESOL: Final = 9
 _TSOFFSET: Final = 14
 _SECOND: Final = 1_000_000_000
-_STRIDE: Final = 1 << 26
 _LAST_SECOND: Final = 9_223_372_036  # of 2262, as far as 64 bits of nanoseconds go
 
-# Places in the state of a walk; the first five are those of `pcap`.
-POSITION: Final = 0
-FRAMES: Final = 1
-BROKEN: Final = 2
-CLOCK: Final = 3
-SEEKING: Final = 4
-BIG: Final = 5
-INTERFACES: Final = 6
-TABLE: Final = 8  # for each interface: link type, snap length, resolution as in if_tsresol, offset in seconds
+# Places in the state of a walk, beyond those of all walks.
+INTERFACES: Final = OWN
+TABLE: Final = OWN + 1  # for each interface: link type, snap length, resolution as in if_tsresol, offset in seconds
 _LINK: Final = 0
 _SNAP: Final = 1
 _RESOLUTION: Final = 2
@@ -68,25 +62,25 @@ def _order(data: Bytes, at: int, state: Numbers) -> int:
 
 @kernel
 def _length(data: Bytes, at: int, state: Numbers) -> int:
-    """Return the length of the block at `at`; -1 if it makes no sense, -2 if the data end before it does."""
+    """Return the length of the block at `at`; `SENSELESS`, or `CUT` where the data end before it does."""
     if at + 12 > data.size:
-        return -2
+        return CUT
     big = _order(data, at, state)
     if big < 0:
-        return -1
+        return SENSELESS
     length = word32(data, at + 4, big)
     if length < 12 or length % 4 != 0:
-        return -1
+        return SENSELESS
     if at + length > data.size:
-        return -2
-    return length if word32(data, at + length - 4, big) == length else -1
+        return CUT
+    return length if word32(data, at + length - 4, big) == length else SENSELESS
 
 
 @kernel
 def _seek(data: Bytes, state: Numbers) -> None:
-    """Move on to the next block of a known type whose two lengths agree, or by `_STRIDE`."""
+    """Move on to the next block of a known type whose two lengths agree, or by `STRIDE`."""
     at = state[POSITION]
-    end = min(data.size, at + _STRIDE)
+    end = min(data.size, at + STRIDE)
     while at < end:
         if at + 12 <= data.size:
             kind = word32(data, at, state[BIG])
@@ -96,13 +90,6 @@ def _seek(data: Bytes, state: Numbers) -> None:
                 break
         at += 1
     state[POSITION] = at
-
-
-@kernel
-def _number64(data: Bytes, at: int, big: int) -> np.int64:
-    if big:
-        return np.int64((word32(data, at, 1) << 32) | word32(data, at + 4, 1))
-    return np.int64((word32(data, at + 4, 0) << 32) | word32(data, at, 0))
 
 
 @kernel
@@ -127,7 +114,7 @@ def _describe(data: Bytes, at: int, length: int, state: Numbers) -> bool:
         if code == _TSRESOL and size == 1:
             state[row + _RESOLUTION] = data[here + 4]
         elif code == _TSOFFSET and size == 8:
-            state[row + _OFFSET] = _number64(data, here + 4, big)
+            state[row + _OFFSET] = word64(data, here + 4, big)
         here += 4 + (size + 3) // 4 * 4
     return True
 
@@ -194,13 +181,7 @@ def _packet(data: Bytes, at: int, length: int, kind: int, state: Numbers, packet
         if ts < 0:
             return BAD_TIME
         state[CLOCK] = ts
-    state[FRAMES] += 1
-    packet["ts"] = state[CLOCK]
-    packet["number"] = state[FRAMES]
-    packet["offset"] = at + begin
-    packet["captured"] = captured
-    packet["wire"] = max(captured, wire)
-    packet["link"] = state[row + _LINK]
+    put(packet, state, at + begin, captured, wire, state[row + _LINK])
     return 0
 
 
@@ -214,10 +195,7 @@ def walk(data: Bytes, state: Numbers, packets: Rows, faults: Rows, noted: Number
         at = state[POSITION]
         length = _length(data, at, state)
         if length < 0:
-            note(faults, noted, BAD_RECORD if length == -1 else CUT_RECORD, at, 0)
-            state[BROKEN] += 1
-            state[POSITION] = at + 1
-            state[SEEKING] = 1
+            give_up(state, length, faults, noted)
             _seek(data, state)
             continue
         fault = 0
