@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensors.addresses import address_text
-from sensors.packets import commands, http, responses, tls
+from sensors.packets import commands, greetings, http, responses, tls
 from sensors.packets.columns import (
     BELOW,
     HINT_BINARY,
@@ -203,6 +203,16 @@ class Messages:
             found = [each for each in commands.modbus(payload) if each.name != "read" or self._is_new(key, each)]
         elif payload[0] == 24:
             found = commands.heartbeat(payload)
+        elif payload[:4] == b"SSH-":
+            side, key, port = _sides(key)
+            found = greetings.ssh(payload, side)
+        elif payload[0] == 3:
+            found = greetings.rdp(payload)
+        elif greetings.settles_smb(payload):
+            key, port = _turned(key), key[4]
+            found = greetings.smb_dialect(payload)
+        elif greetings.offers_smb(payload):
+            found = greetings.smb_offer(payload)
         elif payload[0] == 5:
             found = self._calls.read(connection, b"", payload)
         elif payload[0] == 0 and payload[5:8] == b"SMB":
@@ -241,6 +251,12 @@ class Messages:
 
 def _turned(key: Key) -> Key:
     return key[2], key[3], key[0], key[1], key[5], key[4]
+
+
+def _sides(key: Key) -> tuple[str, Key, int]:
+    """Return which side speaks, the key with the client first, and the server's port, the lower one."""
+    client = key[5] <= key[4]
+    return ("client", key, key[5]) if client else ("server", _turned(key), key[4])
 
 
 def _matters(command: Command) -> bool:

@@ -87,16 +87,16 @@ def _smb(data: Bytes, at: int, end: int) -> bool:
     if first == 0xFC:
         return True
     if first == 0xFE:
-        if end - at < 80 or data[at + 20] & 1:  # a response
-            return False
         command = data[at + 16]
+        if end - at < 80 or data[at + 20] & 1:  # a response; only the one that settles the dialect
+            return bool(command == 0 and end - at >= 74)
         if command == 5:
             return True
         return bool((command == 9 or command == 11) and _has_call(data, at + 68, end))
     if data[at + 13] & 0x80:
         return False
     command = data[at + 8]
-    if command == 0xA2 or command == 0x2D:
+    if command == 0xA2 or command == 0x2D or command == 0x72:
         return True
     return bool((command == 0x25 or command == 0x2F) and _has_call(data, at + 36, end))
 
@@ -251,7 +251,7 @@ def _mark(data: Bytes, packet: Row) -> None:
     elif sign == _TLS and first == 22:
         if data[at + 5] <= 2:  # a hello
             packet["hint"] |= HINT_COMMAND
-    elif sign == _FTP:
+    elif sign in (_FTP, _SSH, _RDP):
         packet["hint"] |= HINT_COMMAND
     elif sign == _SMB:
         if _smb(data, at, end):
