@@ -1,7 +1,13 @@
 """TLS: fingerprints as published, certificates of every kind, handshakes over many segments."""
 
 import datetime
+import json
+import os
+import shutil
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -254,3 +260,29 @@ def test_rows_do_not_depend_on_how_packets_are_cut(build, read):
     frames = [*connection(build, size=300), (30, build.udp(A, 9, B, 9, b"x"))]
     whole, pieces = (read(build.pcap(frames), chunk=size).tls for size in (1 << 16, 1))
     assert whole == pieces and len(whole) == 1
+
+
+ASK = """
+import json, sys, pyshark
+for packet in pyshark.FileCapture(sys.argv[1], keep_packets=False, display_filter="tls.handshake.type == 1"):
+    layer = packet.tls
+    field = "handshake_extensions_server_name"
+    name = str(getattr(layer, field)) if field in layer.field_names else ""
+    print(json.dumps([str(packet.ip.src), name, str(layer.handshake_ja3)]))
+"""
+CAPTURES = Path(__file__).parents[3] / "examples" / "captures"
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_tshark_computes_the_same_fingerprints(read):
+    if shutil.which("tshark") is None:
+        pytest.fail("no tshark") if os.environ.get("CI") else pytest.skip("no tshark: it is NOT asked")
+    capture = CAPTURES / "office.pcap"
+    command = [sys.executable, "-W", "ignore", "-c", ASK, str(capture)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    theirs = {tuple(json.loads(line)) for line in lines}
+    ours = {(row["orig"], row["sni"], row["ja3"]) for row in read(capture.read_bytes()).tls}
+    assert ours and ours <= theirs
+    answered = {(orig, name) for orig, name, _ in ours}
+    assert {row for row in theirs if row[:2] in answered} == ours
