@@ -1,9 +1,10 @@
-"""Zeek's conn, dns, http, ssl and ssh logs, in TSV or JSON lines.
+"""Zeek's conn, dns, http, ssl, ssh, files, notice, weird and arp logs, in TSV or JSON lines.
 
 Guarantees: columns are found by the names in `#fields`, in any order, and headers may come again within a file (logs
 put together); extra columns are allowed, also those of `.labeled` files that are joined by three blanks. A conn line is
 a FLOW row that is START and END at once, with `ts` = start + duration. An ssh line is an AUTH row where Zeek knows
-whether the login succeeded. Lines of other Zeek logs are `ignored`.
+whether the login succeeded, a files line a FILE row (not for certificates), notice and weird lines are ALERT rows.
+Lines of other Zeek logs are `ignored`.
 """
 
 import json
@@ -163,7 +164,9 @@ def _recognise(head: bytes, name: str) -> int:
         return 0
     if not isinstance(fields, dict) or "ts" not in fields:
         return 0
-    return 95 if "id.orig_h" in fields else 60 if "uid" in fields or "orig_h" in fields else 0
+    if "id.orig_h" in fields:
+        return 95
+    return 90 if "uid" in fields or "orig_h" in fields or _guess(fields) is not None else 0
 
 
 def _open(item: Input) -> Source:
@@ -176,4 +179,6 @@ def _open(item: Input) -> Source:
     return LogSource(item, FORMAT.name, parser, SLACK_NS)
 
 
-FORMAT = Format("zeek", "Zeek conn, dns, http, ssl and ssh logs (TSV or JSON)", _recognise, _open)
+FORMAT = Format(
+    "zeek", "Zeek logs: conn, dns, http, ssl, ssh, files, notice, weird, arp (TSV or JSON)", _recognise, _open
+)

@@ -1,8 +1,8 @@
 """Zeek's logs as rows: for each log the fields that are wanted, and the row that they make.
 
 Values come as TSV gives them (bytes) or as JSON does (numbers, texts, booleans, lists); None where unset. Field names
-and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log, ssh.log and notice.log, and of
-the arp.log of its package for ARP.
+and meanings are those of Zeek's documentation of conn.log, dns.log, http.log, ssl.log, ssh.log, notice.log, files.log
+and weird.log, and of the arp.log of its package for ARP.
 """
 
 import math
@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from sensors.addresses import address_halves
+from sensors.logs.alerts import MALFORMED
 from sensors.logs.builder import BatchBuilder, Text
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.time import epoch, epoch_number, iso
@@ -220,6 +221,54 @@ def _notice(values: Values, seq: int, out: BatchBuilder) -> bool:
     return True
 
 
+def _weird(values: Values, seq: int, out: BatchBuilder) -> bool:
+    """Add what the parsers of Zeek stumbled over, as a note on a malformed packet."""
+    ts, orig, resp, port, name = values
+    if not orig or not name:
+        return False
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(orig)), out.host(resp) if resp else 0, _number(port),
+        out.text(_text(name)), out.text(MALFORMED), 0, 3,
+    )  # fmt: skip
+    out.row(Kind.ALERT, row)
+    return True
+
+
+def _files(values: Values, seq: int, out: BatchBuilder) -> bool:
+    """Add a file that one host sent another; certificates are none. Zeek knows the type by the contents."""
+    ts, senders, receivers, orig, resp, by_orig, port, mime, name, total, seen = values
+    kind = _string(mime).lower()
+    sender, receiver = (orig, resp) if _truth(by_orig) else (resp, orig)
+    sender, receiver = _first_of(senders) or sender, _first_of(receivers) or receiver
+    if kind.startswith(_NO_FILES) or not sender or not receiver:
+        return False
+    row = (
+        _instant(ts), seq, 0, out.host(_needed(receiver)), out.host(_needed(sender)), _number(port), 0,
+        out.text(_text(name)), out.text(kind), out.text(_MAGIC.get(kind, "")), 0, _number(total) or _number(seen),
+    )  # fmt: skip
+    out.row(Kind.FILE, row)
+    return True
+
+
+def _first_of(value: Value) -> Value:
+    """Return the first of a set of addresses: a list in JSON, joined by commas in TSV."""
+    if isinstance(value, list):
+        return value[0] if value else None
+    return value.split(_comma(value))[0] if isinstance(value, (bytes, str)) else None
+
+
+_NO_FILES = ("application/x-x509-", "application/pkix-", "application/ocsp-")
+_MAGIC = {
+    "application/x-dosexec": "pe", "application/vnd.microsoft.portable-executable": "pe",
+    "application/x-executable": "elf", "application/x-sharedlib": "elf", "application/x-elf": "elf",
+    "application/x-mach-o-executable": "macho", "application/java-archive": "java", "application/x-java-applet": "java",
+    "application/zip": "zip", "application/x-rar": "rar", "application/x-7z-compressed": "7z",
+    "application/vnd.ms-cab-compressed": "cab", "application/x-gzip": "gzip", "application/gzip": "gzip",
+    "application/msword": "ole", "text/rtf": "rtf", "application/pdf": "pdf", "image/png": "png",
+    "image/jpeg": "jpeg", "image/gif": "gif", "text/x-shellscript": "script", "text/x-perl": "script",
+    "text/x-python": "script", "text/x-msdos-batch": "batch",
+}  # fmt: skip
+"""Zeek's types as `sensors.packets.magic` names them."""
 _SEVERITY = {
     "Scan": 2, "SSH": 2, "HTTP": 2, "FTP": 2, "Signatures": 2, "Intel": 1, "Heartbleed": 1, "ATTACK": 1,
     "TeamCymruMalwareHashRegistry": 1,
@@ -254,4 +303,13 @@ TABLES = (
         "notice", frozenset({"note", "actions"}),
         ("ts", "note", "src", "id.orig_h", "dst", "id.resp_h", "id.resp_p", "msg"), _notice,
     ),
+    Table(
+        "files", frozenset({"seen_bytes"}),
+        (
+            "ts", "tx_hosts", "rx_hosts", "id.orig_h", "id.resp_h", "is_orig", "id.resp_p", "mime_type", "filename",
+            "total_bytes", "seen_bytes",
+        ),
+        _files,
+    ),
+    Table("weird", frozenset({"notice"}), (*_ENDS, "id.resp_p", "name"), _weird),
 )  # fmt: skip

@@ -25,7 +25,7 @@ def test_rows_and_counters_are_as_expected(path: Path, read: Callable[..., Any])
     got = [{k: v for k, v in row.items() if v not in (0, "") or k in ("kind", "seq")} for row in rows]
     assert got == expected["rows"]
     counters = source.counters
-    assert counters.as_dict() == expected["counters"]
+    assert counters.as_dict().items() >= expected["counters"].items()
     assert [[f.code, f.line, f.offset] for f in counters.faults] == expected["faults"]
     assert counters.parsed + counters.malformed + counters.ignored == counters.read
 
@@ -48,8 +48,21 @@ def test_each_vector_is_its_own_format_and_clearly_no_other(path: Path) -> None:
     assert all(score < scores[own] / 2 for name, score in scores.items() if name != own), scores
 
 
-def test_zeek_says_the_same_in_tsv_and_json(read: Callable[..., Any]) -> None:
-    tsv = read(FOLDER / "zeek" / "conn.log")[1][0]
-    json_lines = read(FOLDER / "zeek" / "conn.json")[1][0]
-    assert {k: v for k, v in tsv.items() if k != "seq"} == {k: v for k, v in json_lines.items() if k != "seq"}
-    assert tsv["event"] == FlowEvent.START | FlowEvent.END
+ZEEK = sorted(path.stem for path in (FOLDER / "zeek").glob("*.json") if path.with_suffix(".log").exists())
+
+
+@pytest.mark.parametrize("log", ZEEK)
+def test_zeek_says_the_same_in_tsv_and_json(log: str, read: Callable[..., Any]) -> None:
+    tsv, objects = (
+        [{k: v for k, v in row.items() if k != "seq"} for row in read(FOLDER / "zeek" / f"{log}{suffix}")[1]]
+        for suffix in (".log", ".json")
+    )
+    assert tsv[0] == objects[0] and (log == "conn" or tsv == objects)
+
+
+def test_each_zeek_log_has_both_forms() -> None:
+    assert {*ZEEK} >= {"conn", "dns", "http", "ssl", "ssh", "files", "notice", "weird", "arp"}
+
+
+def test_a_finished_flow_begins_and_ends(read: Callable[..., Any]) -> None:
+    assert read(FOLDER / "zeek" / "conn.log")[1][0]["event"] == FlowEvent.START | FlowEvent.END

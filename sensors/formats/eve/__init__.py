@@ -1,29 +1,33 @@
-"""Suricata's EVE JSON: flow, alert, dns, http and tls events.
+"""Suricata's EVE JSON: flow, alert, dns, http, tls, ssh and anomaly events.
 
 Guarantees: one row an event (a DNS event of version 3 with several questions gives one a question). A flow event is a
 FLOW row that is START and END at once, known at `timestamp`, when Suricata wrote it. Suricata counts whole frames:
 `*_ip_bytes` are those less Ethernet's 14 bytes a packet, and `*_bytes` less the smallest headers as well, so they are
 upper bounds of the payload. conn_state is told from the flags of both sides. An alert's `orig` is the source of the
 packet that raised it. DNS questions (rcode 255) and answers are events of their own, and so are their rows.
-Other events are `ignored`, also `ssh`, which tells versions and not whether anybody logged in.
+An ssh event tells versions and not whether anybody logged in: it is a COMMAND row, `hello`, whose object is the
+client's software. An anomaly is an ALERT row of the class that Suricata's own rules give malformed packets. Other
+events are `ignored`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sensors.addresses import address_halves
+from sensors.logs.alerts import MALFORMED
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.flows import conn_state
 from sensors.logs.json import JsonObject, read_object
+from sensors.logs.lines import Block
 from sensors.logs.recognise import share
 from sensors.logs.source import LogSource
 from sensors.logs.time import iso
 from sensors.registry import Format, Input
 from sensors.values import FlowEvent, Kind, Service, Source
 
-_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
-_SERVICES = {
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
+SERVICES = {
     "dns": Service.DNS, "http": Service.HTTP, "http2": Service.HTTP, "tls": Service.TLS, "ssh": Service.SSH,
     "ftp": Service.FTP, "smtp": Service.SMTP, "smb": Service.SMB, "rdp": Service.RDP, "ntp": Service.NTP,
     "dhcp": Service.DHCP, "imap": Service.IMAP, "pop3": Service.POP3, "telnet": Service.TELNET,
@@ -37,9 +41,9 @@ _QTYPES = {
 }  # fmt: skip
 _RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
 _NO_RCODE, _OTHER_RCODE = 255, 254
-_ETHERNET = 14
+ETHERNET = 14
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
-_HEADERS = {6: 20, 17: 8}
+HEADERS = {6: 20, 17: 8}
 
 
 def _part(event: JsonObject, name: str) -> JsonObject:
@@ -53,6 +57,12 @@ def _string(part: JsonObject, name: str) -> str:
     """Return a member that is a text; "" where it is missing or something else."""
     value = part.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _inner(part: JsonObject, name: str, inner: str) -> str:
+    """Return a text inside an object that may be missing."""
+    value = part.get(name)
+    return _string(value, inner) if isinstance(value, dict) else ""
 
 
 def _number(part: JsonObject, name: str) -> int:
@@ -76,12 +86,12 @@ def _ends(event: JsonObject) -> tuple[str, str]:
 def _flow(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     flow, orig, resp = _part(event, "flow"), *_ends(event)
     halves = (*address_halves(orig), *address_halves(resp))
-    protocol = _PROTOCOLS.get(_string(event, "proto").lower(), 0)
+    protocol = PROTOCOLS.get(_string(event, "proto").lower(), 0)
     ports = ("icmp_type", "icmp_code") if protocol in (1, 58) else ("src_port", "dest_port")
     packets = _number(flow, "pkts_toserver"), _number(flow, "pkts_toclient")
     frames = _number(flow, "bytes_toserver"), _number(flow, "bytes_toclient")
-    headers = (40 if halves[0] else 20) + _HEADERS.get(protocol, 8)
-    whole = tuple(max(0, size - _ETHERNET * count) for size, count in zip(frames, packets, strict=True))
+    headers = (40 if halves[0] else 20) + HEADERS.get(protocol, 8)
+    whole = tuple(max(0, size - ETHERNET * count) for size, count in zip(frames, packets, strict=True))
     payload = tuple(max(0, size - headers * count) for size, count in zip(whole, packets, strict=True))
     tcp = event.get("tcp")
     flags = (_flags(tcp, "tcp_flags_ts"), _flags(tcp, "tcp_flags_tc")) if isinstance(tcp, dict) else (0, 0)
@@ -89,7 +99,7 @@ def _flow(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     row = (
         ts, seq, 0, _WHOLE, *halves,
         _number(event, ports[0]), _number(event, ports[1]), protocol, conn_state(protocol, flags, packets),
-        int(_SERVICES.get(_string(event, "app_proto"), Service.UNKNOWN)), *flags, first, last,
+        int(SERVICES.get(_string(event, "app_proto"), Service.UNKNOWN)), *flags, first, last,
         *packets, *payload, *whole, *packets, *payload,
     )  # fmt: skip
     out.row(Kind.FLOW, row)
@@ -143,14 +153,37 @@ def _http(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
 
 def _tls(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     tls, orig, resp = _part(event, "tls"), *_ends(event)
-    text, ja3 = out.text, tls.get("ja3")
+    text = out.text
     row = (
         ts, seq, 0, out.host(orig), out.host(resp), _number(event, "dest_port"),
         text(_string(tls, "sni").lower()), text(_string(tls, "version")), text(_string(tls, "subject")),
         text(_string(tls, "issuerdn")), 0, 1, 0,
-        text(_string(ja3, "hash") if isinstance(ja3, dict) else ""), text(_string(tls, "ja4")), 0, 0, 0, 0,
+        text(_inner(tls, "ja3", "hash")), text(_string(tls, "ja4")), 0, 0, 0, 0,
     )  # fmt: skip
     out.row(Kind.TLS, row)
+
+
+def _ssh(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
+    orig, resp = _ends(event)
+    software = _inner(_part(event, "ssh"), "client", "software_version")
+    row = (
+        ts, seq, 0, out.host(orig), out.host(resp), _number(event, "dest_port"), out.text("ssh"), out.text(software),
+        out.text("hello"), 0, 0,
+    )  # fmt: skip
+    out.row(Kind.COMMAND, row)
+
+
+def _anomaly(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
+    anomaly = _part(event, "anomaly")
+    if "src_ip" not in event:  # below IP
+        return
+    orig, resp = _ends(event)
+    name = _string(anomaly, "event") or f"{_string(anomaly, 'type')} {_number(anomaly, 'code')}"
+    row = (
+        ts, seq, 0, out.host(orig), out.host(resp), _number(event, "dest_port"), out.text(name),
+        out.text(MALFORMED), 0, 3,
+    )  # fmt: skip
+    out.row(Kind.ALERT, row)
 
 
 _EVENTS: Mapping[Any, Callable[[JsonObject, int, int, BatchBuilder], None]] = {  # Any: a key that JSON gives
@@ -159,11 +192,22 @@ _EVENTS: Mapping[Any, Callable[[JsonObject, int, int, BatchBuilder], None]] = { 
     "dns": _dns,
     "http": _http,
     "tls": _tls,
+    "ssh": _ssh,
+    "anomaly": _anomaly,
 }
 
 
 class EveParser:
-    """Reads one event."""
+    """Reads one event, or a block of them."""
+
+    def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
+        """Add the rows of a block; see `BlockParser`. Only flow events have a plain form."""
+        from sensors.formats.eve.flow import add_flows  # the kernels are heavy
+        from sensors.logs.columns import Columns
+
+        lines = Columns(block)
+        add_flows(lines, out)
+        return lines.others(one)
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
         """Add the rows of an event; see `LineParser`."""
