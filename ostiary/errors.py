@@ -5,6 +5,7 @@
     ├── StateError              ostiary.state           the state directory is missing, busy or not ours
     ├── NotFoundError           ostiary.not-found       no such entity, decision or run in the store
     ├── NotRepeatableError      ostiary.not-repeatable  a recorded decision whose names were erased
+    ├── TellingError            ostiary.telling         somebody who is told decisions does not take them
     ├── PrivilegesError         ostiary.privileges      privileges could not be given up
     └── MissingExtraError       ostiary.missing-extra   a command needs packages that are not installed
 
@@ -40,6 +41,12 @@ class NotRepeatableError(OstiaryError):
     """A recorded decision cannot be made again: somebody in it was erased, or an earlier version recorded it."""
 
     code = "ostiary.not-repeatable"
+
+
+class TellingError(OstiaryError):
+    """Somebody who is told decisions does not take them; they are told again later."""
+
+    code = "ostiary.telling"
 
 
 class PrivilegesError(OstiaryError):

@@ -8,6 +8,7 @@ address falls in hours).
 
 import contextlib
 import hmac
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from compliance.errors import UnknownSubjectError
 from compliance.privacy.text import mask
 from compliance.values import AuditEntry
 from ostiary.engine import Outcome
+from ostiary.followers import Followers
 from ostiary.history import decision_message
 from ostiary.settings import Settings, settings_digest
 from ostiary.state import State
@@ -45,6 +47,8 @@ MOST_UNSTORED = 1 << 17
 ID = 32
 """Hex digits of a stored id."""
 WHO = "ostiary"
+SOON_S = 2.0
+"""How long new settings wait for those who followed by the old ones."""
 
 
 class Recorder:
@@ -58,6 +62,7 @@ class Recorder:
         self._waiting: list[Action] = []
         self._run = RunRecord("", 0, "run")
         self._shadow_lost = 0
+        self._followers: Followers | None = None
         self._unstored: set[str] = set()
 
     def begin(self, run: RunRecord) -> None:
@@ -67,6 +72,9 @@ class Recorder:
         facts: dict[str, Any] = {**self._revisions(), **({"unstored": len(self._unstored)} if self._unstored else {})}
         self._append([self._entry(f"{run.kind}.started", "began to judge", facts)])
         self._state.store.begin_run(run)
+        self._followers = Followers(self._settings, self._clock, _say)
+        if run.kind == "service":
+            self._followers.start()
 
     def record(self, action: Action) -> None:
         """Write an action's new state (`response.ports.AuditSink`): durably at once where it has an effect.
@@ -147,9 +155,21 @@ class Recorder:
 
     def activated(self, settings: Settings, policy_revision: str) -> None:
         """Write that other settings are in force from now on."""
-        self._settings = settings
+        self._settings, old = settings, self._settings
+        if self._followers:
+            self._follow_anew(self._followers, old)
         facts = {"run": self._run.id, "settings": settings_digest(settings), "policy": policy_revision}
         self._append([self._entry("activation", "took new settings into force", facts)])
+
+    def _follow_anew(self, followers: Followers, old: Settings) -> None:
+        """Let the followers do as the new settings say."""
+        policy, before = self._settings.policy, old.policy
+        if (policy.log_to, policy.log_days) == (before.log_to, before.log_days):
+            followers.renew(self._settings)
+            return
+        self._followers = Followers(self._settings, self._clock, _say)
+        followers.finish(SOON_S)
+        self._followers.start()
 
     def asked(self, kind: str, actor: str, facts: Mapping[str, Any], why: str = "") -> None:
         """Write that somebody asked for something, before it is done."""
@@ -165,6 +185,9 @@ class Recorder:
         facts = {"sources": len(sources), "read": _totals(sources), "counts": dict(counts)}
         if self._shadow_lost:
             facts["shadow_answers_lost"] = self._shadow_lost
+        if self._followers:
+            self._followers.finish()
+            facts["behind"] = sorted(self._followers.failing())
         self._append([self._entry(f"{self._run.kind}.finished", "finished judging", facts)])
         self._state.store.finish_run(self._run.id, self._clock(), tuple(sources))
 
@@ -305,6 +328,10 @@ class Recorder:
             texts=tuple(self.words(text) for text in assessment.texts), contributions=dict(assessment.contributions),
             verdict=line.decision.verdict.value,
         )  # fmt: skip
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - where a service manager collects it
 
 
 class _Bounded:

@@ -21,6 +21,7 @@ from policy.engines.embedded import ENTRYPOINT, EmbeddedEngine
 from policy.errors import BundleError, EvaluationError, JudgementError, PolicyError
 from policy.generate import documents
 from policy.lint import lint
+from policy.masking import Masks
 from policy.opa import UNDEFINED, OpaJudge
 from policy.opa_server import OpaServer, real_opa
 from policy.rules import Module, Rules
@@ -61,6 +62,7 @@ def judge(
         if problems:
             return Judgement(bundle.revision, bundle.epoch, 0, 0, False, tuple(problems))
         engine = EmbeddedEngine(bundle)
+        Masks(bundle)
         trials = list(run_tests(bundle))
     except BundleError as error:
         return Judgement(bundle.revision, None, 0, 0, False, (str(error),))

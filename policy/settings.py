@@ -54,6 +54,15 @@ class PolicySettings:
         default="",
         metadata={"doc": "Ask the shadow only about resources whose name begins so; empty: about all."},
     )
+    log_to: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": "Where decisions are told: `opa=URL` (decision log), `ocsf=FILE` (JSON Lines), `otlp=URL`; none: nowhere."
+        },
+    )
+    log_days: Annotated[int, Ge(1)] = field(
+        default=365, metadata={"doc": "Days of history that the Parquet files keep; older days are removed."}
+    )
     failure: Literal["closed", "open"] = field(
         default="closed",
         metadata={"doc": "What a gateway in `enforce` is answered when no decision can be made."},

@@ -18,6 +18,7 @@ from ostiary.store.errors import (
 from ostiary.store.reader import MAX_PAGE, Reader
 from ostiary.store.records import (
     ActionRecord,
+    ArchivedDecision,
     DecisionRecord,
     EntityRecord,
     LabelRecord,
@@ -35,6 +36,7 @@ from ostiary.store.writer import Store
 __all__ = [
     "MAX_PAGE",
     "ActionRecord",
+    "ArchivedDecision",
     "CursorError",
     "DecisionRecord",
     "EntityRecord",

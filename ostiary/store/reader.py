@@ -14,6 +14,7 @@ from ostiary.store.errors import StoreCorruptError
 from ostiary.store.link import Link, ReadLink, Row
 from ostiary.store.records import (
     ActionRecord,
+    ArchivedDecision,
     DecisionRecord,
     EntityRecord,
     LabelRecord,
@@ -142,6 +143,12 @@ class Reader:
             " ORDER BY number LIMIT ?"
         )
         return tuple(_decoded(rows.past_of, row) for row in self._link.query(sql, (after, last, since, MAX_PAGE)))
+
+    def archive(self, after: int, limit: int = MAX_PAGE) -> tuple[ArchivedDecision, ...]:
+        """Return the decisions numbered above `after`, in order: at most `limit`, which is not capped."""
+        sql = f"SELECT {rows.ARCHIVE_COLUMNS} FROM decision WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants only
+        found = self._link.query(sql, (after, limit))
+        return tuple(_decoded(lambda row: ArchivedDecision(*row), row) for row in found)
 
     def shadow_totals(self, revision: str | None = None) -> dict[str, dict[str, int]]:
         """Return how often each shadow (by revision) gave the same, something different, or failed, in all runs."""

@@ -160,6 +160,31 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedDecision:
+    """A decision as the file holds it, with its place in the order of recording: read by the thousand, undecoded."""
+
+    number: int
+    id: str
+    run_id: str
+    ts: int
+    pseudonym: str
+    verdict: str
+    reasons: str
+    """JSON of (code, text) pairs."""
+    obligations: str
+    """JSON."""
+    ttl_s: float
+    policy_revision: str
+    model_revision: str
+    commitment: str
+    document: str
+    """JSON of the input document, with pseudonyms."""
+    sealed: bytes
+    reason: str
+    technique: str
+
+
+@dataclass(frozen=True, slots=True)
 class PastDecision:
     """What it takes to decide again, as the file holds it: read by the million, so nothing is decoded."""
 

@@ -30,6 +30,10 @@ DECISION_COLUMNS = (
 SEALED = "sealed"
 """The column of a decision that only the vault can read; it belongs to no record."""
 HISTORY_COLUMNS = "number, id, ts, pseudonym, verdict, document, sealed"
+ARCHIVE_COLUMNS = (
+    "number, id, run_id, ts, pseudonym, verdict, reasons, obligations, ttl_s, policy_revision, model_revision,"
+    " input_digest, document, sealed, reason, technique"
+)
 SHADOW_COLUMNS = "run_id, decision_id, ts, pseudonym, route, verdict, shadow_verdict, shadow_reason, shadow_revision"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
 LABEL_COLUMNS = "id, ts, said_ns, pseudonym, malicious, whole, cases, note, actor, origin, withdrawn_ns, withdrawn_by"

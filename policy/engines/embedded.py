@@ -30,14 +30,15 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, entrypoint: str = ENTRYPOINT) -> None:
         """Compile a bundle; raise `BundleError` where it does not compile or lacks the entry point."""
+        self._entrypoint = entrypoint
         self.revision = bundle.revision
         self._thread = threading.get_ident()
         self._data = json.dumps(bundle.data)
         modules = list(bundle.modules.items())
         self._program = guarded(
-            lambda: regorus.Program.compile_from_modules(self._data, modules, [ENTRYPOINT]), BundleError
+            lambda: regorus.Program.compile_from_modules(self._data, modules, [entrypoint]), BundleError
         )
         self._machine = self._fresh_machine()
 
@@ -61,7 +62,7 @@ class EmbeddedEngine:
 
     def _run(self, question: str) -> str:
         self._machine.set_input_json(question)
-        return str(self._machine.execute_entry_point(ENTRYPOINT))
+        return str(self._machine.execute_entry_point(self._entrypoint))
 
     def _fresh_machine(self) -> Any:  # regorus has no types
         def make() -> Any:
