@@ -20,6 +20,8 @@ from sensors.values import Batch, Counters, Mark
 SAVE_S = 1.0
 REPORT_S = 10.0
 RATE_S = 60.0
+SINCE = "since"
+"""The member of a pattern's place: since when it has been watched, ns."""
 Mask = Callable[[str], str]
 
 
@@ -33,6 +35,12 @@ class Standing:
         self._rates: dict[int, _Rate] = {}
         self._last = 0.0
         self._patterns_told = False
+
+    def begin(self) -> None:
+        """Take note of where every log stands before anything has come of it: what comes from now on isn't missed."""
+        for number, source in enumerate(self._feeders.sources):
+            if isinstance(source, LogSource) and source.feed is not None:
+                self._unsaved[number] = source.mark()
 
     def judged(self, parts: Iterable[tuple[int, Batch]]) -> None:
         """Take note of batches that are being judged."""
@@ -50,7 +58,8 @@ class Standing:
         now = self._clock()
         positions = [self._position(number, mark, now) for number, mark in self._unsaved.items()]
         if not self._patterns_told and self._feeders.watch is not None:
-            positions += [PositionRecord(entry, entry, {}, {}, now) for entry in self._feeders.watch.patterns]
+            patterns = self._feeders.watch.patterns.items()
+            positions += [PositionRecord(entry, entry, {SINCE: since}, {}, now) for entry, since in patterns]
         return Progress(run_id, tuple(self.reports(now)), tuple(positions))
 
     def written(self) -> None:
@@ -115,7 +124,7 @@ def counted(name: str, format_name: str, counters: Counters, mask: Mask) -> dict
     return {"name": name, "format": format_name, **counters.as_dict(), "faults": faults, "samples": samples}
 
 
-def positions(records: Sequence[PositionRecord]) -> tuple[dict[str, Mark], frozenset[str]]:
-    """Return how far each source was read, by name, and all entries that were watched, out of the store."""
-    marks = {record.name: Mark(record.place, record.counters) for record in records if record.place}
-    return marks, frozenset(record.entry for record in records)
+def positions(records: Sequence[PositionRecord]) -> tuple[dict[str, Mark], dict[str, int]]:
+    """Return how far each source was read, by name, and since when (ns) each pattern was watched, out of the store."""
+    marks = {record.name: Mark(record.place, record.counters) for record in records if SINCE not in record.place}
+    return marks, {record.name: int(record.place[SINCE]) for record in records if SINCE in record.place}

@@ -137,6 +137,8 @@ class Context:
         digest, policy, model = settings_digest(self.settings), self.engine.decider.revision, self.engine.risk.revision
         run_id = hashlib.sha256(f"service\0{digest}\0{now}".encode()).hexdigest()[:16]
         self.recorder.begin(RunRecord(run_id, now, "service", (), digest, policy, model))
+        self.standing.begin()
+        self._write_standing()
         self.engine.responder.adopt(self.recorder.standing(), now)
         self.teacher.begin()
 

@@ -13,6 +13,7 @@ between two looks without a copy; a file that was rewritten with the same beginn
 
 import os
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,25 +103,26 @@ class Follower:
         max_line_bytes: int,
         counters: Counters,
         place: Place | None = None,
-        beginning: bool = False,
+        since: int | None = None,
     ) -> None:
-        """Begin at a place that was saved, else at the end, else at the `beginning`.
+        """Begin at a place that was saved; else with what was rotated after `since` (ns), or at the beginning; else,
+        where that is None, at the end.
 
         Raises `UnreadableInputError` where there is nothing to begin with.
         """
         self._path = path
         self._counters = counters
-        self._done: list[list[int]] = []
+        self._done: list[Identity] = []
         self._trouble = ""
         self._next: _Opened | None = None
         if place is None:
-            self._file = _Opened(path, 0, counters)
-            if not beginning:
+            self._file = _Opened(path if since is None else _first(path, since), 0, counters)
+            if since is None:
                 self._to_the_end()
             self._cutter = LineCutter(max_line_bytes, offset=self._file.offset)
         else:
             self._cutter = LineCutter(max_line_bytes, int(place["line"]), int(place["offset"]), bool(place["skipping"]))
-            self._done = [[int(number) for number in pair] for pair in place["done"]]
+            self._done = [Identity(*map(int, known)) for known in place["done"]]
             self._file = self._go_on(Identity.from_place(place), int(place["offset"]))
 
     def _to_the_end(self) -> None:
@@ -149,7 +151,7 @@ class Follower:
         cutter = self._cutter
         return {
             **self._file.identity.as_place(), "offset": cutter.offset, "line": cutter.line,
-            "skipping": cutter.skipping, "done": self._done,
+            "skipping": cutter.skipping, "done": [list(astuple(known)) for known in self._done],
         }  # fmt: skip
 
     @property
@@ -184,14 +186,13 @@ class Follower:
             yield from self._cutter.feed(data)
 
     def _after_truncation(self) -> Iterator[Block]:
-        """Read the rest of what was truncated away from the copy that was made of it, if there is one."""
-        identity, offset = self._file.identity, self._file.offset
-        copy = find(self._path, identity, offset)
-        if copy is not None and copy != self._file.path:
-            kept = _Opened(copy, offset, self._counters)
-            while data := kept.read():
-                yield from self._cutter.feed(data)
-            kept.close()
+        """Go on in the copy that was made of what was truncated away, if there is one; else at the beginning."""
+        copy = find(self._path, self._file.identity, self._file.offset)
+        if copy is not None and not self._file.identity.same_inode(copy.stat()):
+            kept = _Opened(copy, self._file.offset, self._counters)
+            self._file.close()
+            self._file = kept
+            return
         yield from self._cutter.finish()
         self._next = _Opened(self._file.path, 0, self._counters)
         self._leave()
@@ -199,8 +200,7 @@ class Follower:
     def _leave(self) -> None:
         """Go over to the next file."""
         assert self._next is not None
-        old = self._file.identity
-        self._done = [*self._done, [old.device, old.inode]][-_REMEMBERED:]
+        self._done = [*self._done, self._file.identity][-_REMEMBERED:]
         self._file.close()
         self._file, self._next = self._next, None
         self._cutter.restart()
@@ -225,11 +225,11 @@ class Follower:
     def _between(self) -> list[Path]:
         """Return the rotated files that were written after the one being read and haven't been read."""
         left = os.fstat(self._file.handle).st_mtime_ns
-        known = [*self._done, [self._file.identity.device, self._file.identity.inode]]
+        known = [*self._done, self._file.identity]
         return [
             path
             for path, status in rotated(self._path)
-            if status.st_mtime_ns > left and [status.st_dev, status.st_ino] not in known
+            if status.st_mtime_ns > left and not any(identity.is_of(path, status) for identity in known)
         ]
 
     def _tell_trouble(self, text: str) -> None:
@@ -237,3 +237,8 @@ class Follower:
             self._trouble = text
             self._counters.read += 1
             self._counters.fault(Fault("log.unreadable", 0, "the file that follows can't be read"))
+
+
+def _first(path: Path, since: int) -> Path:
+    """Return the oldest file of a log that was written to after an instant (ns)."""
+    return next((candidate for candidate, status in rotated(path) if status.st_mtime_ns > since), path)

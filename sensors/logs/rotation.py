@@ -53,6 +53,10 @@ class Identity:
         head = beginning(handle, self.head)
         return len(head) == self.head and zlib.crc32(head) == self.crc
 
+    def is_of(self, path: Path, status: os.stat_result) -> bool:
+        """Whether a name leads to this very file; an inode alone may have been given to another since."""
+        return self.same_inode(status) and _holds(path, self, 0)
+
     def same_inode(self, status: os.stat_result) -> bool:
         """Whether a name leads to the inode that this file had."""
         return (status.st_dev, status.st_ino) == (self.device, self.inode)

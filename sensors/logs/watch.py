@@ -42,13 +42,14 @@ class Watch:
         self,
         settings: SensorSettings,
         marks: Mapping[str, Mark],
-        entries: frozenset[str],
+        since: Mapping[str, int],
         receivers: Receivers,
         now_ns: int,
     ) -> None:
-        """Take how far each source was read before, by its name, and the entries that were watched then."""
-        self._settings, self._marks, self._entries = settings, dict(marks), entries
+        """Take how far each source was read before, by its name, and since when (ns) each pattern has been watched."""
+        self._settings, self._marks = settings, dict(marks)
         self._receivers, self._now = receivers, now_ns
+        self._since = dict(since)
         self.sources: list[LogSource] = []
         """Those that are open."""
         self.entry_of: dict[str, str] = {}
@@ -59,9 +60,9 @@ class Watch:
         """Size and time of files that can't be followed, when they were last looked at."""
 
     @property
-    def patterns(self) -> tuple[str, ...]:
-        """The entries that more files may come to fit."""
-        return tuple(entry for entry in self._settings.logs if is_pattern(entry))
+    def patterns(self) -> Mapping[str, int]:
+        """The entries that more files may come to fit, and since when (ns) each has been watched."""
+        return {entry: self._since.get(entry, self._now) for entry in self._settings.logs if is_pattern(entry)}
 
     def open(self) -> list[LogSource]:
         """Open everything that is there; raise `SensorError` for an entry that can't be watched at all."""
@@ -69,9 +70,9 @@ class Watch:
             if self._receivers.knows(entry):
                 self._receive(entry)
             elif is_pattern(entry):
-                self._look_at(entry, first=entry not in self._entries)
+                self._look_at(entry, first=entry not in self._since)
             else:
-                self._follow(entry, entry, beginning=False)
+                self._follow(entry, entry, None)
         return self.sources
 
     def look(self) -> list[LogSource]:
@@ -106,7 +107,7 @@ class Watch:
         for name in self._files(pattern):
             try:
                 if self._is_ready(Path(name), first):
-                    self._follow(name, pattern, beginning=not first)
+                    self._follow(name, pattern, None if first else self.patterns[pattern])
                     self.refused.pop(name, None)
             except (SensorError, OSError) as error:
                 self.refused[name] = getattr(error, "code", "sensors.unreadable")
@@ -132,11 +133,11 @@ class Watch:
         followed = {source.name for source in self.sources}
         yield from (name for name in found if name not in followed and not _is_rotated(name, known))
 
-    def _follow(self, name: str, entry: str, beginning: bool) -> None:
+    def _follow(self, name: str, entry: str, since: int | None) -> None:
         options, mark, path = self._options(entry), self._marks.get(name), Path(name)
 
         def feed(counters: Counters) -> Feed:
-            return Follower(path, self._settings.max_line_bytes, counters, mark.place if mark else None, beginning)
+            return Follower(path, self._settings.max_line_bytes, counters, mark.place if mark else None, since)
 
         item = Input(path, name, self._settings, self._now, True, feed=feed, mark=mark, zone=options.zone)
         self._add(item, entry, options.format or (str(mark.place.get(FORMAT, "")) if mark else ""))

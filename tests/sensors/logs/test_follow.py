@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,8 +128,8 @@ def test_a_file_that_was_empty_at_first(tmp_path: Path) -> None:
     follower.close()
 
 
-def following(path: Path, place: object = None, beginning: bool = False) -> Follower:
-    return Follower(path, LIMIT, Counters(), place, beginning)
+def following(path: Path, place: Any = None, since: int | None = None) -> Follower:
+    return Follower(path, LIMIT, Counters(), place, since)
 
 
 def test_a_packed_file_has_no_end_to_follow_but_a_beginning(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_a_packed_file_has_no_end_to_follow_but_a_beginning(tmp_path: Path) -> N
     packed.write_bytes(gzip.compress(b"x\ny\n"))
     with pytest.raises(UnreadableInputError):
         following(packed)
-    follower = following(packed, beginning=True)
+    follower = following(packed, since=0)
     assert lines_of(follower.poll()) == [b"x", b"y"]
     assert lines_of(follower.poll()) == []
     follower.close()
@@ -297,3 +298,29 @@ def test_a_file_that_was_empty_when_the_place_was_kept(tmp_path: Path) -> None:
     second = following(log, first.place)
     assert lines_of(second.poll()) == [b"a", b"b"]
     second.close()
+
+
+def test_truncated_twice_with_copies_between_two_looks(log: Path, follower: Follower) -> None:
+    append(log, b"one\n")
+    assert lines_of(follower.poll()) == [b"one"]
+    append(log, b"two\n")
+    copy_and_truncate(log, "x.log.1")
+    later(log.with_name("x.log.1"), 1)
+    append(log, b"three\n")
+    copy_and_truncate(log, "x.log.2")
+    later(log.with_name("x.log.2"), 2)
+    append(log, b"four\n")
+    assert lines_of(follower.poll()) == [b"two", b"three", b"four"]
+    assert lines_of(follower.poll()) == []
+
+
+def test_a_log_that_was_rotated_before_it_was_first_seen(log: Path) -> None:
+    later(log, 1)
+    log.rename(log.with_name("x.log.2"))
+    append(log, b"young\n")
+    later(log, 3)
+    log.rename(log.with_name("x.log.1"))
+    append(log, b"new\n")
+    follower = following(log, since=(1_700_000_000 + 2) * 10**9)
+    assert lines_of(follower.poll()) == [b"young", b"new"]
+    follower.close()
