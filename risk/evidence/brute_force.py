@@ -217,10 +217,11 @@ def _stuffing(place: Place, row: int, attacker: _Attacker, culprit: Entity) -> I
 def _logins(view: FlowView) -> NDArray[np.float32]:
     rows = view.rows
     login = np.isin(rows["resp_port"], LOGIN_PORTS) | np.isin(rows["service"], LOGIN_SERVICES)
-    needed = np.where(np.isin(rows["resp_port"], POOLED_PORTS), 60, 7)
+    needed = np.where(np.isin(rows["resp_port"], POOLED_PORTS), 60, 6)
     alike = (rows["proto"] == 6) & login & (view.feature("ch_size_cv") < 1)
-    # A program that looks for mail, or copies a file, comes at an even pace; who guesses doesn't wait.
-    alike &= (view.feature("ch_gap") < PATIENT_S) | (view.feature("ch_gap_cv") > EVEN)
+    # A program that looks for mail comes at an even pace and one at a time; who guesses doesn't wait, or works in rows.
+    paced = (view.feature("ch_gap") >= PATIENT_S) & (view.feature("ch_gap_cv") <= EVEN)
+    alike &= ~paced | (view.feature("ch_short_60") > 1 + 72 / np.maximum(view.feature("ch_gap"), 1))
     # Even with the largest key exchanges in use, who was refused by sshd took less than this.
     alike &= (rows["service"] != Service.SSH) | (rows["orig_bytes"] < LET_IN[0]) | (rows["resp_bytes"] < LET_IN[1])
     short = np.maximum(view.feature("ch_short_60") / needed, view.feature("ch_short_600") / (6 * needed))
@@ -257,7 +258,7 @@ BEHAVIOUR = Behaviour(
     (
         FlowRule(
             Reason(
-                "brute_force.logins", "T1110", Weight(0.55, 0.25, 0.9), 3600, 1e-3,
+                "brute_force.logins", "T1110", Weight(0.6, 0.25, 0.9), 3600, 1e-3,
                 "automation that logs in for each of many short tasks",
             ),
             _logins,
