@@ -15,9 +15,11 @@ from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Sample
 from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
 from risk.feedback import Feedback
-from risk.ledger import Ledger, Reading
+from risk.ledger import Ledger, NoLabels, Reading
+from risk.lineage import Lineage
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
+from risk.snapshot import Snapshot, fill, take
 from risk.twins import Twins
 from risk.values import Assessment, Evidence, Finding
 from risk.windows import FEATURES, FlowView, FlowWindows
@@ -30,6 +32,8 @@ CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
 GATE = 0.02
 """The models learn nothing from an entity whose risk lies above this."""
+STATELESS = frozenset({"_settings", "_behaviours", "_base", "_origin", "_labels", "_rules", "_gateways", "revision"})
+"""What a fresh engine of the same settings has by itself."""
 _KINDS = tuple(Kind)
 
 Order = tuple[int, int, int, int, int]
@@ -57,11 +61,14 @@ class RiskEngine:
         self._twins = Twins()
         self._activity = Activity()
         self._seen: Counter[str] = Counter()
+        self._lineage = Lineage()
+        self._labels = self._origin = ""
 
     def observe(self, batch: Batch) -> list[Finding]:
         """Count a merged batch, in event order, and return what it shows, in event order."""
         batch = self._twins.without(batch)
         self._activity.count(batch)
+        self._lineage.count(batch)
         found: list[tuple[Order, Evidence | Sample | Binding]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
@@ -84,9 +91,48 @@ class RiskEngine:
 
     def hear(self, labels: Feedback) -> None:
         """Read every risk through these labels, and no others, from now on; the model revision changes with them."""
-        self.revision = _digest(self._base, labels.revision) if labels.revision else self._base
-        self._ledger.revision = self.revision
+        self._labels = labels.revision
         self._ledger.overlay(labels)
+        self._revise()
+
+    def save(self) -> Snapshot:
+        """Copy the state out; the engine goes on. Raise `SnapshotError` where a part has no form on disk."""
+        return take(self._base, self._parts())
+
+    @classmethod
+    def restored(cls, settings: RiskSettings, snapshot: Snapshot) -> "RiskEngine":
+        """Return an engine that goes on where another one was saved, having heard no labels; raise `SnapshotError`."""
+        engine = cls(settings)
+        for name, part in fill(snapshot, engine._base, engine._parts()).items():
+            setattr(engine, name, part)
+        engine._origin = snapshot.digest
+        engine._lineage.begin(snapshot.digest)
+        engine._ledger.overlay(NoLabels())
+        engine._revise()
+        return engine
+
+    @property
+    def lineage(self) -> Lineage:
+        """What this state comes from."""
+        return self._lineage
+
+    @property
+    def base(self) -> str:
+        """Digest of code version and settings."""
+        return self._base
+
+    @property
+    def origin(self) -> str:
+        """Digest of the state that it began with; "" where it began empty."""
+        return self._origin
+
+    def _parts(self) -> dict[str, object]:
+        return {name: part for name, part in vars(self).items() if name not in STATELESS}
+
+    def _revise(self) -> None:
+        """Name the model anew: code version, settings, the state that it began with, and the labels in force."""
+        parts = [part for part in (self._origin, self._labels) if part]
+        self.revision = self._ledger.revision = _digest(self._base, *parts) if parts else self._base
 
     def risk(self, entity: Entity, at: int) -> float:
         """Return an entity's risk at an instant of event time (ns), and nothing more."""

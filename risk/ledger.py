@@ -74,6 +74,9 @@ class NoLabels:
 class Ledger:
     """The accounts of all entities that evidence speaks against."""
 
+    UNSAVED = ("_overlay", "revision")
+    """Kept out of a saved state: labels are heard again."""
+
     def __init__(self, capacity: int, revision: str, relations: Relations | None = None) -> None:
         self._capacity = capacity
         self.revision = revision
