@@ -1,9 +1,9 @@
 """How rare a score is among known usual ones, also beyond the highest of them.
 
 Within the known scores a p-value is the conformal one: (1 + how many are at least as high) / (n + 1), which is valid as
-far as the new score is exchangeable with them (Vovk, Gammerman, Shafer 2005). Where few or none are as high it
-is taken from a generalised Pareto tail fitted to the highest scores (Pickands 1975), by probability-weighted moments
-(Hosking, Wallis 1987): an estimate, no guarantee. It falls with the score, never below `LEAST`.
+far as the new score is exchangeable with them (Vovk, Gammerman, Shafer 2005). Where none is as high it is taken from a
+generalised Pareto tail fitted to the highest scores (Pickands 1975), by probability-weighted moments (Hosking, Wallis
+1987): an estimate, no guarantee. It falls with the score, never below `LEAST`.
 """
 
 from dataclasses import dataclass
@@ -23,32 +23,34 @@ MOST_SHAPE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Known scores and the tail beyond them."""
+    """The highest of some known scores, and the tail beyond them."""
 
     scores: Vector
-    """Ascending."""
+    """Ascending: all known scores, or the highest of them."""
+    number: int
+    """How many scores are known in all."""
     threshold: float
     """Where the tail begins."""
     share: float
-    """Of the scores above it; 0 where no tail could be fitted."""
+    """Of the known scores above it; 0 where no tail could be fitted."""
     shape: float
     scale: float
 
     @classmethod
-    def fit(cls, scores: Vector) -> "Tail":
-        """Return the tail of ascending scores."""
-        number = round(len(scores) * SHARE)
-        if number < FEWEST:
-            return cls(scores, 0.0, 0.0, 0.0, 1.0)
-        threshold = float(scores[-number - 1])
-        shape, scale = fit_pareto(scores[-number:] - threshold)
-        return cls(scores, threshold, number / len(scores) if scale > 0 else 0.0, shape, scale)
+    def fit(cls, scores: Vector, number: int | None = None) -> "Tail":
+        """Return the tail of ascending scores; `number` where they are only the highest of so many."""
+        number = len(scores) if number is None else number
+        top = min(round(number * SHARE), len(scores) - 1)
+        if top < FEWEST:
+            return cls(scores, number, 0.0, 0.0, 0.0, 1.0)
+        threshold = float(scores[-top - 1])
+        shape, scale = fit_pareto(scores[-top:] - threshold)
+        return cls(scores, number, threshold, top / number if scale > 0 else 0.0, shape, scale)
 
     def p_values(self, scores: Vector) -> Vector:
         """Return how often usual scores are at least as high as each, in (0, 1]."""
-        number = len(self.scores)
-        higher = number - np.searchsorted(self.scores, scores, side="left")
-        empirical = np.asarray((1.0 + higher) / (number + 1.0), np.float64)
+        higher = len(self.scores) - np.searchsorted(self.scores, scores, side="left")
+        empirical = np.asarray((1.0 + higher) / (self.number + 1.0), np.float64)
         if not self.share:
             return empirical
         beyond = np.minimum(empirical, self._beyond(scores))

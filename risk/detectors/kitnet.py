@@ -2,7 +2,8 @@
 
 The first `GRACE` learnt rows only teach which features move together; from then on each row is one step of gradient
 descent. Given the same groups and first weights, training and scores are those of PySAD's `KitNet` (tested to 1e-9).
-Scores are 0 until `2 * GRACE` rows were learnt. Learning never ends, unlike the original's.
+Scores are 0 until `2 * GRACE` rows were learnt. After `SETTLED` rows it learns no more, as the original after its
+grace: autoencoders that go on learn a burst of equal rows within a few hundred of them, and forget it as fast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from risk.detectors.base import Detector, Matrix, Vector
 from risk.errors import StateError
 
 GRACE = 512
+SETTLED = 8192
 WIDEST = 10
 """Features of one autoencoder at most."""
 RATE = 0.1
@@ -52,6 +54,7 @@ class KitNET(Detector):
 
     def learn_many(self, rows: Matrix) -> None:
         """Learn rows one by one."""
+        rows = rows[: max(SETTLED - self.learnt, 0)]
         first = rows[: max(self.grace - self.learnt, 0)]
         if len(first):
             self.together += first.T @ first

@@ -1,12 +1,12 @@
 """Standardised features: how far each lies from what is usual, in its own usual spreads.
 
-Raw features are first put on a signed logarithm, because counts and bytes spread over many powers of ten; then mean and
-spread are followed, forgetting exponentially once `MEMORY` rows are known. Only learnt rows move them: nobody stretches
+Raw features are first bent: up to `KNEE` they stay, beyond it they grow with the logarithm, because counts and bytes
+spread over many powers of ten. Then mean and spread are followed, forgetting exponentially once `MEMORY` rows are known. Only learnt rows move them: nobody stretches
 the scale by rows that the gate keeps out. A feature that never moved has the least spread, `FLOOR`.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from risk.detectors.base import Detector, Matrix, Vector
 
 FLOOR = 0.02
-"""Least spread, on the logarithm."""
+"""Least spread, on the bent scale."""
+KNEE = 16.0
 FAR = 20.0
 """Standardised values are cut at this many spreads either way."""
 MEMORY = 20_000
 """Rows after which the oldest count a third."""
 
 
-def logarithm(raw: NDArray[np.floating]) -> Matrix:
-    """Return log(1 + |x|) with the sign of x; what is no number counts as 0."""
+def bend(raw: NDArray[np.floating[Any]]) -> Matrix:
+    """Return x up to `KNEE`, beyond it KNEE (1 + log(|x| / KNEE)) with its sign; what is no number counts as 0."""
     clean = np.nan_to_num(np.asarray(raw, np.float64), nan=0.0, posinf=1e300, neginf=-1e300)
-    return np.copysign(np.log1p(np.abs(clean)), clean)
+    size = np.abs(clean)
+    return np.copysign(np.where(size <= KNEE, size, KNEE + KNEE * np.log(np.maximum(size, KNEE) / KNEE)), clean)
 
 
 def unit(rows: Matrix) -> Matrix:
@@ -43,9 +45,9 @@ class Scale(Detector):
         self.mean = np.zeros(len(self.names))
         self.variance = np.zeros(len(self.names))
 
-    def standardise(self, raw: NDArray[np.floating]) -> Matrix:
+    def standardise(self, raw: NDArray[np.floating[Any]]) -> Matrix:
         """Return rows in usual spreads, within -`FAR`..`FAR`; raw features in, any numbers."""
-        return self._standard(logarithm(raw))
+        return self._standard(bend(raw))
 
     def score_many(self, rows: Matrix) -> Vector:
         """Return the largest distance from the mean, in spreads."""
@@ -55,7 +57,7 @@ class Scale(Detector):
         """Follow raw rows. Rows learnt at once weigh alike."""
         if not len(rows):
             return
-        values = logarithm(rows)
+        values = bend(rows)
         self.learnt += len(rows)
         rate = len(rows) / min(self.learnt, MEMORY + len(rows))
         mean, variance = values.mean(axis=0), values.var(axis=0)

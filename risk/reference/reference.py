@@ -62,7 +62,7 @@ class Reference:
 
     @classmethod
     def fit(
-        cls, features: NDArray[np.floating], names: Sequence[str] | None = None, *, seed: int = 20260101,
+        cls, features: NDArray[np.floating[Any]], names: Sequence[str] | None = None, *, seed: int = 20260101,
         about: str = "",
     ) -> "Reference":  # fmt: skip
         """Train on raw features of normal rows (n, columns), in order of time; raise `BadReferenceError`.
@@ -85,11 +85,11 @@ class Reference:
         fused = Tail.fit(np.sort(_fuse(members, tails, kept)))
         return cls(names, about, int((~back).sum()), scale, members, tails, fused)
 
-    def score(self, features: NDArray[np.floating]) -> Vector:
+    def score(self, features: NDArray[np.floating[Any]]) -> Vector:
         """Return how strange raw rows are: the mean of -log10 of the members' p-values."""
         return _fuse(self.members, self.tails, self.scale.standardise(features))
 
-    def p_values(self, features: NDArray[np.floating]) -> Vector:
+    def p_values(self, features: NDArray[np.floating[Any]]) -> Vector:
         """Return how often normal rows are at least as strange as each, in (0, 1]."""
         return self.fused.p_values(self.score(features))
 
