@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ostiary.errors import PrivilegesError
 
-CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
+CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW = 1, 12, 13
 _LAST = 63
 _VERSION_3 = 0x20080522
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38

@@ -13,6 +13,7 @@ from pathlib import Path
 from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.judge import Judged, SourceReport, judge, judge_isolated, make_engine, open_inputs
 from ostiary.labelling import taught
+from ostiary.privileges import CAP_DAC_OVERRIDE, capabilities, keep_only
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings, settings_digest
 from ostiary.standing import counted
@@ -130,9 +131,11 @@ def _run_record(request: RunRequest, settings: Settings, engine: Engine) -> RunR
 
 def _open(request: RunRequest, settings: Settings) -> list[Source]:
     if request.interface:
-        from sensors.packets.live import LiveSource
+        from sensors.packets.workers import open_live
 
-        return [LiveSource(request.interface, settings.sensors)]
+        sources: list[Source] = [*open_live(request.interface, settings.sensors)]
+        keep_only({CAP_DAC_OVERRIDE} if capabilities() >> CAP_DAC_OVERRIDE & 1 else ())  # root's state may be another's
+        return sources
     return open_inputs(request.files, request.format_name, settings, request.now_ns)
 
 

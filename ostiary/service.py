@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from compliance.keys import open_root_key
 from ostiary.api.app import create_app
 from ostiary.api.errors import RefusedError
 from ostiary.api.server import Tls, serve
@@ -27,17 +28,22 @@ from ostiary.api.views import LabelOrder
 from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
 from ostiary.enforcing import Enforcement
+from ostiary.errors import StateError
 from ostiary.gate import Gate
+from ostiary.kept_flows import KeptFlows
 from ostiary.labelling import Said
 from ostiary.privileges import keep_only
 from ostiary.settings import Settings
 from ostiary.standing import positions
-from ostiary.state import AUDIT, FIRST_TOKEN, QUEUES, STORE, TOKENS
+from ostiary.state import AUDIT, FIRST_TOKEN, QUEUES, ROOT_KEY, STORE, TOKENS
 from ostiary.store import ActionRecord, LabelRecord, PositionRecord, Reader
 from ostiary.worker import EngineWorker
 from sensors.logs.watch import Watch
 from sensors.receive.receivers import Receivers
 from sensors.values import Source
+
+if TYPE_CHECKING:
+    from sensors.packets import workers
 
 RELOADABLE = ("policy", "response", "gate")
 READY_S = 120.0
@@ -52,11 +58,22 @@ def say(text: str) -> None:
     print(f"{now} {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the service's log
 
 
-def open_live(settings: Settings) -> list[Source]:
-    """Open every configured source of packets; raise `SensorError`."""
-    from sensors.packets.live import LiveSource
+def open_live(settings: Settings, kept: KeptFlows) -> "list[workers.LiveCapture]":
+    """Open every configured source of packets, going on with the flows that were kept; raise `SensorError`."""
+    from sensors.packets import workers  # with the kernels, heavy
 
-    return [LiveSource(name, settings.sensors) for name in settings.sensors.interfaces]
+    names = settings.sensors.interfaces
+    return [source for name in names for source in workers.open_live(name, settings.sensors, kept.take)]
+
+
+def keep_flows(sources: "list[workers.LiveCapture]", kept: KeptFlows) -> None:
+    """Keep what is open; what cannot be kept is said, and begins anew with the next start."""
+    for source in sources:
+        try:
+            if source.saved:
+                kept.keep(source.name, source.saved)
+        except (OSError, StateError) as error:
+            say(f"the open flows of {source.name} are not kept: {error}")
 
 
 def open_logs(settings: Settings, receivers: Receivers) -> Watch:
@@ -93,7 +110,8 @@ class Service:
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of a part that fails."""
         with Enforcement.start(self._settings, self._config) as enforcement:
-            sources = open_live(self._settings)
+            kept = KeptFlows(self._settings.state_path(), open_root_key(self._settings.state_path() / ROOT_KEY))
+            sources = open_live(self._settings, kept)
             receivers = Receivers(self._settings.sensors, self._settings.state_path() / QUEUES)
             watch = open_logs(self._settings, receivers)
             keep_only()
@@ -107,6 +125,7 @@ class Service:
                 await asyncio.to_thread(receivers.stop)
                 worker.stop()
                 await asyncio.to_thread(worker.join, 30)
+                keep_flows(sources, kept)
         say("stopped")
         return 0
 

@@ -29,6 +29,14 @@ class SensorSettings:
     interfaces: tuple[str, ...] = field(
         default=(), metadata={"doc": "Network interfaces that `ostiary up` captures from. Needs CAP_NET_RAW."}
     )
+    capture_filter: str = field(
+        default="",
+        metadata={"doc": "What is captured, as tcpdump writes it (pcap-filter); empty means everything."},
+    )
+    capture_processes: Annotated[int, Ge(1)] = field(
+        default=1,
+        metadata={"doc": "Processes that capture from each interface side by side; each flow goes to one of them."},
+    )
     logs: tuple[str, ...] = field(
         default=(),
         metadata={

@@ -358,6 +358,10 @@ class Counters:
     """Well-formed input that this sensor has no use for (ARP, a log line of another daemon)."""
     dropped: int = 0
     """Lost before we read it (kernel drops) or for want of room (a full table)."""
+    kernel_dropped: int = 0
+    """Of `dropped`: packets that the kernel had no room for."""
+    evicted: int = 0
+    """Of `dropped`: flows that were ended early because the table was full."""
     late: int = 0
     """Rows older than the watermark; they are kept and placed at the watermark."""
     bytes: int = 0
@@ -385,6 +389,7 @@ class Counters:
         return {
             "read": self.read, "parsed": self.parsed, "rows": self.rows, "malformed": self.malformed,
             "ignored": self.ignored, "dropped": self.dropped, "late": self.late, "bytes": self.bytes,
+            "kernel_dropped": self.kernel_dropped, "evicted": self.evicted,
         }  # fmt: skip
 
 

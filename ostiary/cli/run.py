@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
@@ -13,12 +14,13 @@ from ostiary.cli.options import common, read_settings
 @click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("--interface", metavar="NAME", help="Judge live traffic of this interface (needs CAP_NET_RAW).")
 @click.option("--duration", type=float, metavar="S", help="With --interface: stop after so many seconds.")
+@click.option("--filter", "expression", metavar="EXPR", help="With --interface: what to capture, as tcpdump writes it.")
 @click.option("--format", "format_name", default="", metavar="NAME", help="Read every file in this format.")
 @click.option("--isolated", is_flag=True, help="Judge each file as a world of its own, spread over the cores.")
 @common
 def command(
-    files: tuple[str, ...], interface: str | None, duration: float | None, format_name: str, isolated: bool,
-    config: str | None, state: str | None, as_json: bool,
+    files: tuple[str, ...], interface: str | None, duration: float | None, expression: str | None,
+    format_name: str, isolated: bool, config: str | None, state: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Judge captures and logs, or live traffic, once: who is risky, why, and what the policy decides.
 
@@ -33,16 +35,20 @@ def command(
       ostiary run capture.pcap access.log auth.log
       ostiary run --json --isolated captures/*.pcap > verdicts.jsonl
       tcpdump -w - | ostiary run -
-      ostiary run --interface eth0 --duration 60
+      ostiary run --interface eth0 --duration 60 --filter "tcp port 22"
 
     \b
     Exit codes: 0 judged, 2 wrong usage, 3 an input could not be opened or recognised, 4 another error.
     """
     if bool(files) == bool(interface):
         raise click.UsageError("name files to judge, or an --interface (`ostiary run --help` has examples)")
+    if expression is not None and not interface:
+        raise click.UsageError("--filter is for an --interface")
     from ostiary.running import RunRequest, run  # heavy: only when something is judged
 
     settings = read_settings(config, state)
+    if expression is not None:
+        settings = replace(settings, sensors=replace(settings.sensors, capture_filter=expression))
     request = RunRequest(files, interface or "", format_name, isolated, time.time_ns(), _stopper(duration))
     if as_json:
         from ostiary.cli.rows import print_rows

@@ -7,20 +7,17 @@ behind. A packet on a loopback interface counts once. An interface that goes dow
 the source. It doesn't switch the interface into promiscuous mode.
 """
 
-import errno
 import secrets
 import select
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
-from sensors.errors import PrivilegeError, UnreadableInputError
+from sensors.errors import UnreadableInputError, UnreadableStateError
 from sensors.packets import ring
-from sensors.packets.headers.link import LINK_ETHERNET, LINK_RAW
+from sensors.packets.interface import PacketSocket, open_interface
 from sensors.packets.pipeline import CHUNK, Pipeline, warm_up
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, never
@@ -29,33 +26,49 @@ PAUSE = 0.1
 LAG = 150_000_000
 """A packet may wait this long (ns) in a block of the ring that isn't handed over yet."""
 
-_ETH_P_ALL = 3
-_ARPHRD_ETHER = 1
-_ARPHRD_LOOPBACK = 772
-_ARPHRD_RAW = (512, 65534, 768, 776, 778)  # PPP, none (tun, WireGuard), IP-in-IP, 6in4, GRE
-
 
 class LiveSource:
-    """A network interface as a source, from the moment it is made until it is stopped."""
+    """A network interface as a source, from the moment it is made until it is stopped.
+
+    `saved` is what an earlier one left in its own `saved` at its end, empty where there was none: its flows go on here,
+    and those that are open at the end of this one are not ended but saved. None: they are ended. What cannot be gone on
+    with is one fault.
+    """
 
     format = "live"
     size = 0
 
-    def __init__(self, interface: str, settings: SensorSettings, now: Callable[[], int] = time.time_ns) -> None:
-        """Begin to capture; raise `PrivilegeError`, or `UnreadableInputError` if there is no such interface."""
+    def __init__(
+        self,
+        interface: str,
+        settings: SensorSettings,
+        now: Callable[[], int] = time.time_ns,
+        *,
+        opened: PacketSocket | None = None,
+        saved: bytes | None = None,
+    ) -> None:
+        """Begin to capture, from a socket that is opened where one is given; raise `SensorError`.
+
+        Raises `PrivilegeError`, `UnreadableInputError` if there is no such interface, `BadFilterError`.
+        """
         self.name = interface
         self.counters = Counters()
+        self.saved = saved
         self._now = now
-        self._socket = _opened(interface)
-        warm_up()  # before the ring fills
+        opened = opened or open_interface(interface, settings.capture_filter)[0]
+        self._socket, self._link, self._skip = opened.socket, opened.link, int(opened.loopback)
         try:
+            warm_up()  # before the ring fills
+            self._pipeline = Pipeline(interface, settings, self.counters, secrets.randbits(63), has_offsets=False)
+            if saved:
+                self._resume(saved)
             self._ring = ring.Ring(self._socket)
-            self._socket.bind((interface, _ETH_P_ALL))
-            self._link, self._skip = _kind(interface, self._socket.getsockname()[3])
-        except OSError as error:
+            opened.start()
+        except BaseException as error:
             self._socket.close()
-            raise UnreadableInputError(f"{interface}: {error.strerror or error}") from error
-        self._pipeline = Pipeline(interface, settings, self.counters, secrets.randbits(63), has_offsets=False)
+            if isinstance(error, OSError):
+                raise UnreadableInputError(f"{interface}: {error.strerror or error}") from error
+            raise
         self._state = np.zeros(ring.STATE_SIZE, np.int64)
 
     def batches(self, stop: Callable[[], bool] = never) -> Iterator[Batch]:
@@ -69,14 +82,33 @@ class LiveSource:
                     yield batch
                 elif time.monotonic() - told >= PAUSE:
                     told = time.monotonic()
-                    self.counters.dropped += self._ring.drops()
+                    self._count_drops()
                     yield self._pipeline.pass_time(self._now() - LAG)
                 elif not self._wait():
                     break
-            self.counters.dropped += self._ring.drops()
-            yield self._pipeline.finish()
+            self._count_drops()
+            yield self._ended()
         finally:
             self.close()
+
+    def _resume(self, saved: bytes) -> None:
+        """Go on with saved flows; where that cannot be, begin without."""
+        try:
+            self._pipeline.resume(saved)
+        except UnreadableStateError as error:
+            self.counters.read += 1
+            self.counters.fault(Fault("capture.state", 0, str(error)))
+
+    def _ended(self) -> Batch:
+        if self.saved is None:
+            return self._pipeline.finish()
+        batch, self.saved = self._pipeline.suspend()
+        return batch
+
+    def _count_drops(self) -> None:
+        drops = self._ring.drops()
+        self.counters.dropped += drops
+        self.counters.kernel_dropped += drops
 
     def close(self) -> None:
         """Stop capturing and free the ring."""
@@ -108,25 +140,3 @@ class LiveSource:
                 self.counters.fault(Fault("capture.interface", 0, "the interface is gone"))
                 return False
         return True
-
-
-def _opened(interface: str) -> socket.socket:
-    try:
-        return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    except PermissionError as error:
-        python = Path(sys.executable).resolve()
-        raise PrivilegeError(
-            f"{interface}: live capture needs CAP_NET_RAW: run it with sudo, set AmbientCapabilities=CAP_NET_RAW in "
-            f"its systemd unit, or give it to the interpreter with `sudo setcap cap_net_raw+ep {python}`"
-        ) from error
-    except OSError as error:
-        raise UnreadableInputError(f"{interface}: {error.strerror or errno.errorcode.get(error.errno or 0)}") from error
-
-
-def _kind(interface: str, hardware: int) -> tuple[int, int]:
-    """Return (link type, 1 for a loopback interface) of a hardware type; raise OSError for one that isn't read."""
-    if hardware in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
-        return LINK_ETHERNET, int(hardware == _ARPHRD_LOOPBACK)
-    if hardware in _ARPHRD_RAW:
-        return LINK_RAW, 0
-    raise OSError(errno.EPROTONOSUPPORT, f"interfaces of hardware type {hardware} are not read", interface)

@@ -112,7 +112,9 @@ class Pipeline:
         self._counters.late += late
 
     def _batch(self, tables: Mapping[Kind, Rows], texts: Texts) -> Batch:
-        self._counters.dropped += self._table.take_evicted() + self._payloads.take_dropped()
+        evicted = self._table.take_evicted()
+        self._counters.evicted += evicted
+        self._counters.dropped += evicted + self._payloads.take_dropped()
         filled = {kind: rows for kind, rows in tables.items() if len(rows)}
         batch = Batch((self._name,), self.clock, filled, texts.all())
         self._counters.rows += len(batch)

@@ -1,11 +1,9 @@
 """Live capture, between network namespaces that the test makes itself."""
 
-import ctypes
 import os
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,63 +12,15 @@ from sensors.errors import PrivilegeError, UnreadableInputError
 from sensors.packets import ring
 from sensors.packets.live import LiveSource
 from sensors.settings import SensorSettings
-from sensors.values import FlowEvent, Kind
+from sensors.values import FlowEvent
 
-NEAR_SPACE, FAR_SPACE = (f"ostiary-test-{os.getpid()}-{side}" for side in ("near", "far"))
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 
 
-def run(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-
-
-def enter(path):
-    """Move this thread, and the processes that it starts, into a network namespace."""
-    with Path(path).open() as stream:
-        assert ctypes.CDLL(None).setns(stream.fileno(), 0x40000000) == 0
-
-
-@pytest.fixture
-def veth():
-    """The near one of a pair of interfaces; each is in a namespace of its own, and the test in that of the near one."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        run("ip", "netns", "add", NEAR_SPACE)
-        run("ip", "netns", "add", FAR_SPACE)
-        run("ip", "-n", NEAR_SPACE, "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", FAR_SPACE)
-        for space, link, address in ((NEAR_SPACE, "near", NEAR), (FAR_SPACE, "far", FAR)):
-            run("ip", "-n", space, "addr", "add", f"{address}/24", "dev", link)
-            run("ip", "-n", space, "link", "set", link, "up")
-            run("ip", "-n", space, "link", "set", "lo", "up")
-        enter(f"/run/netns/{NEAR_SPACE}")
-        yield "near"
-    finally:
-        assert ctypes.CDLL(None).setns(home, 0x40000000) == 0
-        os.close(home)
-        for space in (NEAR_SPACE, FAR_SPACE):
-            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
-
-
-def collect(source, seconds, act=lambda: None):
-    """Return the flow rows and the number of batches of a source; `act` runs after its first batch."""
-    end, acted, rows, count = time.monotonic() + seconds, False, [], 0
-    for batch in source.batches(lambda: time.monotonic() > end):
-        if not acted:
-            acted = True
-            act()
-        rows += list(batch.tables.get(Kind.FLOW, ()))
-        count += 1
-    return rows, count
-
-
 @pytest.mark.root
-def test_what_passes_an_interface_is_seen_once_in_both_directions(veth):
+def test_what_passes_an_interface_is_seen_once_in_both_directions(veth, collect, far):
     source = LiveSource(veth, SensorSettings())
-    rows, count = collect(
-        source, 2, lambda: run("ip", "netns", "exec", FAR_SPACE, "ping", "-c", "3", "-i", "0.1", NEAR)
-    )
+    rows, count = collect(source, 2, lambda: far("ping", "-c", "3", "-i", "0.1", NEAR))
     pings = [row for row in rows if row["proto"] == 1 and row["event"] == FlowEvent.END]
     assert [(int(row["orig_packets"]), int(row["resp_packets"])) for row in pings] == [(3, 3)]
     assert address_text(int(pings[0]["orig_hi"]), int(pings[0]["orig_lo"])) == FAR
@@ -91,7 +41,7 @@ def test_empty_batches_move_the_watermark_and_end_idle_flows(veth):
 
 
 @pytest.mark.root
-def test_a_loopback_packet_counts_once(veth):
+def test_a_loopback_packet_counts_once(veth, collect):
     source = LiveSource("lo", SensorSettings())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         rows, _ = collect(source, 1, lambda: [sender.sendto(b"x", ("127.0.0.1", 9)) for _ in range(5)])
@@ -100,7 +50,7 @@ def test_a_loopback_packet_counts_once(veth):
 
 
 @pytest.mark.root
-def test_a_ring_that_was_full_is_read_once(veth, monkeypatch):
+def test_a_ring_that_was_full_is_read_once(veth, monkeypatch, collect):
     monkeypatch.setattr(ring, "BLOCKS", 4)
     source = LiveSource("lo", SensorSettings())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -113,9 +63,9 @@ def test_a_ring_that_was_full_is_read_once(veth, monkeypatch):
 
 
 @pytest.mark.root
-def test_an_interface_that_vanishes_ends_the_source(veth):
+def test_an_interface_that_vanishes_ends_the_source(veth, collect):
     source = LiveSource(veth, SensorSettings())
-    collect(source, 20, lambda: run("ip", "link", "del", veth))
+    collect(source, 20, lambda: subprocess.run(["ip", "link", "del", veth], check=True))
     assert [fault.code for fault in source.counters.faults] == ["capture.interface"]
 
 
@@ -134,3 +84,43 @@ def test_without_the_capability_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setattr(socket, "socket", refuse)
     with pytest.raises(PrivilegeError, match=r"CAP_NET_RAW.*setcap"):
         LiveSource("eth0", SensorSettings())
+
+
+@pytest.mark.root
+def test_what_the_kernel_drops_is_counted_exactly(veth, send, collect, monkeypatch):
+    monkeypatch.setattr(ring, "BLOCKS", 2)
+    source = LiveSource(veth, SensorSettings(capture_filter="udp and dst port 9999"))
+    send(8000, size=100)
+    collect(source, 1)
+    counters = source.counters
+    assert counters.read + counters.kernel_dropped == 8000
+    assert counters.kernel_dropped == counters.dropped > 0
+
+
+@pytest.mark.root
+def test_a_filter_holds_from_the_first_packet(veth, send, collect):
+    source = LiveSource(veth, SensorSettings(capture_filter="udp src port 7001"))
+    collect(source, 1, lambda: send(5, range(7000, 7003)))
+    assert source.counters.read == 5
+
+
+@pytest.mark.root
+def test_flows_go_on_over_a_restart(veth, send, collect):
+    settings = SensorSettings(capture_filter="udp dst port 9999")
+    first = LiveSource(veth, settings, saved=b"")
+    rows, _ = collect(first, 1, lambda: send(3))
+    assert [row["event"] for row in rows] == [FlowEvent.START]
+    second = LiveSource(veth, settings, saved=first.saved)
+    rows, _ = collect(second, 1, lambda: send(4))
+    assert rows == []
+    last = LiveSource(veth, settings, saved=second.saved)
+    last.saved = None
+    rows, _ = collect(last, 1)
+    assert [(int(row["event"]), int(row["orig_packets"])) for row in rows] == [(FlowEvent.END, 7)]
+
+
+@pytest.mark.root
+def test_saved_flows_that_are_damaged_are_a_fault(veth, collect):
+    source = LiveSource(veth, SensorSettings(), saved=b"what is this")
+    collect(source, 0.5)
+    assert [fault.code for fault in source.counters.faults] == ["capture.state"]
