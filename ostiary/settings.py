@@ -24,8 +24,8 @@ from risk.settings import RiskSettings
 from sensors.settings import SensorSettings
 
 ENVIRONMENT_PREFIX = "OSTIARY_"
-NOT_SETTINGS = {"OSTIARY_CONFIG", "OSTIARY_LABELLED"}
-"""Variables of ours that are no settings: where the file lies, and where tests find labelled data."""
+NOT_SETTINGS = {"OSTIARY_CONFIG", "OSTIARY_LABELLED", "OSTIARY_SOAK"}
+"""Variables of ours that are no settings: where the file lies, where tests find labelled data, and how long they run."""
 DEFAULT_FILES = (Path("ostiary.toml"), Path("/etc/ostiary/ostiary.toml"))
 
 
