@@ -119,6 +119,7 @@ class Service:
             worker.start()
             try:
                 board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
+                say(worker.began)
                 receivers.start()  # only now it is certain that the state directory, with the queues, is ours
                 await self._serve(worker, board, receivers)
             finally:

@@ -18,6 +18,7 @@ from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
 from ostiary.engine import Engine, collect_rarely
 from ostiary.feeding import Feeders
+from ostiary.keeping import Keeper
 from ostiary.recorder import Recorder
 from ostiary.running import never_list
 from ostiary.settings import Settings, settings_digest
@@ -30,7 +31,6 @@ from ostiary.warm import warm_up
 from policy.values import Decision
 from response.ports import Actuator
 from response.responder import Responder
-from risk.engine import RiskEngine
 from sensors.logs.watch import Watch
 from sensors.merge import END_OF_TIME, join
 from sensors.values import Batch, Source
@@ -55,6 +55,8 @@ class EngineWorker(threading.Thread):
         self._commands: queue.Queue[Callable[[Context], None]] = queue.Queue(QUEUED)
         self._stopping = threading.Event()
         self.ready: Future[RiskBoard] = Future()
+        self.began = ""
+        """How the model began; said once it is ready."""
         self.failed: Future[None] = Future()
 
     def stop(self) -> None:
@@ -95,6 +97,7 @@ class EngineWorker(threading.Thread):
         collect_rarely()
         warm_up(self._settings)
         context.begin()
+        self.began = context.keeper.began
         self.feeders.start()
         self.ready.set_result(context.board)
         while not self._stopping.is_set():
@@ -116,6 +119,7 @@ class EngineWorker(threading.Thread):
             command(context)
         context.teacher.turn()
         context.keep_standing()
+        context.keep_state()
         context.engine.responder.expire(time.time_ns())
         return bool(parts)
 
@@ -127,9 +131,11 @@ class Context:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
         self.standing = Standing(feeders, self.recorder.masked)
-        self.engine = Engine(RiskEngine(settings.risk), make_decider(settings, limited(settings)), self._responder())
-        self.board = RiskBoard(self.engine.risk)
-        self.teacher = Teacher(state, self.recorder, self.engine.risk, self.board, settings.risk.seed)
+        self.keeper = Keeper(state.path)
+        risk = self.keeper.load(settings.risk)
+        self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
+        self.board = RiskBoard(risk)
+        self.teacher = Teacher(state, self.recorder, risk, self.board, settings.risk.seed)
 
     def begin(self) -> None:
         """Open the service's run in the records."""
@@ -141,6 +147,8 @@ class Context:
         self._write_standing()
         self.engine.responder.adopt(self.recorder.standing(), now)
         self.teacher.begin()
+        began = {"model": self.engine.risk.revision, "state": self.engine.risk.origin, "how": self.keeper.began}
+        self.recorder.asked("model.began", "ostiary", began)
 
     def judge(self, names: Sequence[str], parts: Sequence[tuple[int, Batch]]) -> None:
         """Carry what has come in through the house, in event order."""
@@ -199,6 +207,12 @@ class Context:
         if self.standing.due():
             self._write_standing()
 
+    def keep_state(self) -> None:
+        """Save what the risk core knows, where it is time to."""
+        if self.keeper.due():
+            with self.board.working():
+                self.keeper.save(self.engine.risk, self.teacher.feedback)
+
     def _write_standing(self) -> None:
         self.recorder.progress(self.standing.progress(self.recorder.run_id))
         self.standing.written()
@@ -206,6 +220,7 @@ class Context:
     def finish(self) -> None:
         """Close the service's run in the records."""
         self.teacher.close()
+        self.keeper.save(self.engine.risk, self.teacher.feedback, wait=True)
         self._write_standing()
         self.recorder.finish([], self.standing.reports(time.time_ns()), self.engine.risk.counts())
 
