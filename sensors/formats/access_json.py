@@ -1,4 +1,4 @@
-"""Access logs with one JSON object a line: Caddy, Traefik, Envoy (also as Istio sets it up) and nginx.
+"""Access logs with one JSON object a line: Caddy, Traefik, Envoy (also as Istio sets it up), nginx, GitLab, ECS, OCSF.
 
 Guarantees: one HTTP row a request whose client is told; which server wrote a line is known by its keys. For nginx,
 whose format is the operator's, the keys are the names of its variables. The client is the one that the server itself
@@ -71,6 +71,45 @@ _SERVERS = (
         size=("bytes_sent",),
         agent=("user_agent",),
         referrer=("referer",),
+    ),
+    _Server(  # GitLab, production_json.log and api_json.log (and Rails with lograge)
+        has=("method", "path", "status", "remote_ip", "time"),
+        time=("time",),
+        orig=("remote_ip",),
+        host=("host",),
+        method=("method",),
+        path=("path",),
+        status="status",
+        size=("response_bytes",),
+        agent=("ua", "user_agent"),
+        referrer=("referer",),
+        user=("username",),
+    ),
+    _Server(  # Elastic Common Schema, as Beats write access logs
+        has=("@timestamp", "http.request.method", "http.response.status_code", "source"),
+        time=("@timestamp",),
+        orig=("source.ip", "source.address"),
+        host=("url.domain", "destination.domain"),
+        method=("http.request.method",),
+        path=("url.original", "url.path"),
+        status="http.response.status_code",
+        size=("http.response.body.bytes", "http.response.bytes"),
+        agent=("user_agent.original",),
+        referrer=("http.request.referrer",),
+        user=("user.name",),
+    ),
+    _Server(  # Open Cybersecurity Schema Framework, class HTTP Activity (4002)
+        has=("class_uid", "time", "http_request.http_method", "http_response.code", "src_endpoint.ip"),
+        time=("time",),
+        orig=("src_endpoint.ip",),
+        host=("http_request.url.hostname", "dst_endpoint.hostname"),
+        method=("http_request.http_method",),
+        path=("http_request.url.path", "http_request.url.url_string"),
+        status="http_response.code",
+        size=("http_response.body_length", "http_response.length"),
+        agent=("http_request.user_agent",),
+        referrer=("http_request.referrer",),
+        user=("actor.user.name",),
     ),
     _Server(  # nginx, log_format escape=json
         has=("remote_addr", "status", "request_method"),
@@ -158,4 +197,6 @@ def _open(item: Input) -> Source:
     return LogSource(item, FORMAT.name, AccessJsonParser())
 
 
-FORMAT = Format("access_json", "Caddy, Traefik, Envoy and nginx access logs in JSON", _recognise, _open)
+FORMAT = Format(
+    "access_json", "access logs in JSON: Caddy, Traefik, Envoy, nginx, GitLab, ECS, OCSF", _recognise, _open
+)

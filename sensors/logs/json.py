@@ -1,5 +1,6 @@
 """Read one JSON object a line, from anybody, and take values out of it."""
 
+import codecs
 import json
 from typing import Any
 
@@ -13,10 +14,19 @@ _EPOCH_END = 4_102_444_800  # larger numbers are milliseconds
 JsonObject = dict[str, Any]  # Any: JSON; whoever takes a value out checks it
 
 
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """Spell bytes that aren't UTF-8 as `decode` does, with the backslash escaped, for they stand inside a string."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"\\\\x{byte:02x}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("ostiary.json", _spelled)
+
+
 def read_object(line: bytes) -> JsonObject:
     """Return the object on a line; raise `MalformedLineError` with the code `log.json`."""
     try:
-        value = json.loads(decode(line))
+        value = json.loads(line.decode("utf-8", "ostiary.json"))
     except (ValueError, RecursionError):
         raise MalformedLineError("log.json", "not JSON") from None
     if not isinstance(value, dict):
@@ -25,15 +35,21 @@ def read_object(line: bytes) -> JsonObject:
 
 
 def at(value: object, path: str) -> object:
-    """Return what lies at `a.b.0`; None where there is nothing."""
-    for step in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
+    """Return what lies at `a.b.0`, also where keys hold the dots (`"a.b": ...`); None where there is nothing."""
+    if isinstance(value, dict):
+        if path in value:
+            return value[path]
+        head, dot, rest = path.partition(".")
+        while dot:
+            if head in value and (found := at(value[head], rest)) is not None:
+                return found
+            step, dot, rest = rest.partition(".")
+            head = f"{head}.{step}"
+        return None
+    step, dot, rest = path.partition(".")
+    if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        return at(value[int(step)], rest) if dot else value[int(step)]
+    return None
 
 
 def as_text(value: object) -> str:

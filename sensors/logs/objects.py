@@ -1,5 +1,10 @@
-"""Lines with one JSON object, of services that `sensors.logs.services` knows by their keys."""
+"""Lines with one JSON object, of services that `sensors.logs.services` knows by their keys.
 
+Some keep many objects in one: CloudTrail's files (`Records`) and the lists of Kubernetes (`items`); each of those
+counts, and one that can't be read makes the line malformed without taking the others with it.
+"""
+
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from sensors.logs.builder import BatchBuilder
@@ -7,14 +12,18 @@ from sensors.logs.errors import MalformedLineError
 from sensors.logs.json import JsonObject, as_text, at, instant, read_object
 from sensors.logs.patterns import Pattern
 from sensors.logs.services import JsonRule, JsonService, json_services
+from sensors.values import Kind
+
+_LISTS = ("Records", "items")
+_SEVERITIES = {b"6": 1, b"5": 1, b"4": 2}
+"""OCSF's severity_id (6 fatal, 5 critical, 4 high) as Suricata counts; anything else is 3."""
 
 
-class _Rule:
-    """A rule, compiled."""
+class _Expressions:
+    """Expressions that the values of an object must all fit, compiled."""
 
-    def __init__(self, rule: JsonRule) -> None:
-        self.outcome, self.method = rule.outcome, rule.method
-        self._patterns = [(path, Pattern(expression)) for path, expression in rule.expressions]
+    def __init__(self, expressions: Iterable[tuple[str, str]]) -> None:
+        self._patterns = [(path, Pattern(expression)) for path, expression in expressions]
 
     def fields(self, value: JsonObject) -> dict[str, bytes] | None:
         """Return what the groups hold, or None where an expression doesn't fit."""
@@ -28,33 +37,69 @@ class _Rule:
 
 
 @cache
-def _rules(service: JsonService) -> tuple[_Rule, ...]:
-    return tuple(map(_Rule, service.rules))
+def _rules(service: JsonService) -> tuple[tuple[JsonRule, _Expressions], ...]:
+    return tuple((rule, _Expressions(rule.expressions)) for rule in service.rules)
+
+
+@cache
+def _only(service: JsonService) -> _Expressions:
+    return _Expressions(service.only)
 
 
 class ObjectReader:
-    """Adds the row of a JSON line."""
+    """Adds the rows of a JSON line."""
 
     def read(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
-        """Add the row of a line, if it tells of a login; raise `MalformedLineError`."""
-        value = read_object(line)
-        for service in json_services():
-            if not _is_of(service, value):
-                continue
-            for rule in _rules(service):
-                fields = rule.fields(value)
-                if fields is not None and fields.get("orig"):
-                    _tell(service, rule, fields, value, seq, out)
-                    return True
-        return False
+        """Add what a line tells of logins and alerts; raise `MalformedLineError`."""
+        told, wrong = False, None
+        for value in _within(read_object(line)):
+            if found := _told(value):
+                told = True
+                try:
+                    _tell(*found, value, seq, out)
+                except (MalformedLineError, ValueError) as error:
+                    wrong = error
+        if wrong is not None:
+            raise wrong
+        return told
+
+
+def _within(value: JsonObject) -> Iterator[JsonObject]:
+    """Yield the objects of a list of events, or the object itself."""
+    for name in _LISTS:
+        inner = value.get(name)
+        if isinstance(inner, list):
+            yield from (each for each in inner if isinstance(each, dict))
+            return
+    yield value
+
+
+def _told(value: JsonObject) -> tuple[JsonService, JsonRule, dict[str, bytes]] | None:
+    for service in json_services():
+        if not _is_of(service, value):
+            continue
+        for rule, expressions in _rules(service):
+            fields = expressions.fields(value)
+            if fields is not None and fields.get("orig"):
+                return service, rule, fields
+    return None
 
 
 def _tell(
-    service: JsonService, rule: _Rule, fields: dict[str, bytes], value: JsonObject, seq: int, out: BatchBuilder
+    service: JsonService, rule: JsonRule, fields: dict[str, bytes], value: JsonObject, seq: int, out: BatchBuilder
 ) -> None:
+    ts, orig = instant(at(value, service.time), out.now_ns), fields["orig"]
+    if rule.outcome is None:
+        severity = _SEVERITIES.get(fields.get("severity", b""), 3)
+        codes = (
+            out.host(orig), out.host(fields.get("resp", b"")), 0, out.text(fields.get("signature", b"")),
+            out.text(fields.get("category", service.name.encode())), 0, severity,
+        )  # fmt: skip
+        out.row(Kind.ALERT, (ts, seq, 0, *codes))
+        return
     out.auth(
-        instant(at(value, service.time), out.now_ns), seq, rule.outcome, orig=fields["orig"],
-        user=fields.get("user", b""), service=service.name, method=fields.get("method", rule.method.encode()).lower(),
+        ts, seq, rule.outcome, orig=orig, user=fields.get("user", b""), service=service.name,
+        method=fields.get("method", rule.method.encode()).lower(),
     )  # fmt: skip
 
 
@@ -64,8 +109,8 @@ def has_keys_of_a_service(line: bytes) -> bool:
         value = read_object(line)
     except MalformedLineError:
         return False
-    return any(_is_of(service, value) for service in json_services())
+    return any(_is_of(service, each) for each in _within(value) for service in json_services())
 
 
 def _is_of(service: JsonService, value: JsonObject) -> bool:
-    return all(at(value, path) is not None for path in service.has)
+    return all(at(value, path) is not None for path in service.has) and _only(service).fields(value) is not None

@@ -15,7 +15,7 @@ from sensors.logs.attempts import Attempts, Teller
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.objects import ObjectReader, has_keys_of_a_service
-from sensors.logs.patterns import PatternSet
+from sensors.logs.patterns import Pattern, PatternSet
 from sensors.logs.recognise import head_lines
 from sensors.logs.rules import RuleSet
 from sensors.logs.services import Service, services
@@ -25,6 +25,8 @@ from sensors.logs.syslog import record
 from sensors.registry import Format, Input
 from sensors.values import Source
 
+_EVENT_LIST = Pattern(r'^\s*\{\s*"Records"\s*:\s*\[\s*\{\s*"(?:eventVersion|userIdentity|eventTime)"')
+"""A file of CloudTrail."""
 _ANY_NOW = 4_000_000_000_000_000_000  # in 2096: only whether there is a time stamp matters
 
 
@@ -114,6 +116,8 @@ def _is_syslog(line: bytes) -> bool:
 
 def _recognise(head: bytes, name: str) -> int:
     """Score by the shares of lines that a service may have written and of those that one surely has."""
+    if _EVENT_LIST.matches(head):  # all in one line, and that is longer than the head
+        return 88
     lines = head_lines(head)
     possible = certain = 0
     for line in lines:

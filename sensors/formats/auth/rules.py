@@ -99,6 +99,11 @@ LOGIN = (
     Rule(SUCCESS, TOLD, "password", r"^LOGIN ON \S+ BY (?P<user>.*?)(?: FROM (?P<orig>\S+))?\s*$", True),
 )  # fmt: skip
 
+LOGIND = (
+    # Whoever let the user in has told of it: a session is no further attempt, and counts 0.
+    Rule(SUCCESS, TOLD, "none", r"^New session \S+ of user (?P<user>.*)\.\s*$", True),
+)
+
 _VSFTPD = r"^\[pid \d+\] \[(?P<user>.*)\]"
 
 VSFTPD = (
@@ -200,6 +205,7 @@ FAMILIES = {
     "sudo": SUDO,
     "su": SU,
     "login": LOGIN,
+    "systemd-logind": LOGIND,
     "vsftpd": VSFTPD,
     "proftpd": PROFTPD,
     "pure-ftpd": PURE_FTPD,

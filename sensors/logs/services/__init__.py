@@ -14,8 +14,9 @@ without brackets and port. A service that logs JSON has, instead, the tables of 
     time = "time"
     failure = [{ message = '^Login failed: (?P<user>.*)$', remoteAddr = '^{client}$' }]
 
-where a rule fits when all its expressions do. The method of a login is `password` unless `method` or a group says
-otherwise.
+where a rule fits when all its expressions do; `only` holds expressions that fit all lines of the service. A list
+`alert` makes alerts, with the groups `signature`, `category`, `resp` and `severity` (1 to 6, 6 the worst). The method
+of a login is `password` unless `method` or a group says otherwise.
 The data are part of the product: a mistake in them raises ValueError when they are loaded, and a test loads them.
 """
 
@@ -50,7 +51,8 @@ _OUTCOMES: Mapping[str, AuthOutcome | None] = {
 class JsonRule:
     """What a JSON line means whose values (by path) fit these expressions."""
 
-    outcome: AuthOutcome
+    outcome: AuthOutcome | None
+    """None: it is an alert."""
     method: str
     expressions: tuple[tuple[str, str], ...]
 
@@ -61,6 +63,7 @@ class JsonService:
 
     name: str
     has: tuple[str, ...]
+    only: tuple[tuple[str, str], ...]
     time: str
     rules: tuple[JsonRule, ...]
 
@@ -108,20 +111,25 @@ def _service(name: str, table: dict[str, Any]) -> Service:
 
 
 def _json_service(name: str, table: dict[str, Any]) -> JsonService:
-    if unknown := table.keys() - {"has", "time", "method", *_OUTCOMES}:
+    if unknown := table.keys() - {"has", "only", "time", "method", "alert", *_OUTCOMES}:
         raise ValueError(f"{name}.json: unknown keys {sorted(unknown)}")
     method = str(table.get("method", "password"))
     rules = [
         JsonRule(
             outcome,
             "" if outcome is PROBE else method,
-            tuple((path, _written_out(text)) for path, text in rule.items()),
+            _expressions(rule),
         )
-        for key, outcome in _OUTCOMES.items()
-        if outcome is not None
+        for key, outcome in ({"alert": None} | dict(_OUTCOMES)).items()
+        if key != "client"
         for rule in table.get(key, [])
     ]
-    return JsonService(name, _strings(name, table["has"]), str(table["time"]), tuple(rules))
+    has, only = _strings(name, table["has"]), _expressions(table.get("only", {}))
+    return JsonService(name, has, only, str(table["time"]), tuple(rules))
+
+
+def _expressions(table: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((path, _written_out(text)) for path, text in table.items())
 
 
 def _strings(name: str, values: list[Any]) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from sensors.logs.services import CLIENT, JsonService, Service, _json_service, _
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "logs"
 SHOWN = {
-    row.get("service")
+    row.get("service") or row.get("category")
     for path in VECTORS.rglob("*.expected.json")
     for row in json.loads(path.read_text())["rows"]
-    if row["kind"] == "auth"
+    if row["kind"] in ("auth", "alert")
 }
 
 
@@ -40,7 +40,8 @@ def test_a_json_service_is_sound(service: JsonService) -> None:
     assert service.has and service.time and service.rules
     for rule in service.rules:
         names = [name for _, expression in rule.expressions for name in Pattern(expression).names]
-        assert "orig" in names and set(names) <= {"orig", "user", "method"}
+        others = {"signature", "category", "resp", "severity"} if rule.outcome is None else {"user", "method"}
+        assert "orig" in names and set(names) <= {"orig", *others}
 
 
 def test_each_service_has_a_vector() -> None:
