@@ -25,7 +25,7 @@ from sensors.settings import SensorSettings
 
 ENVIRONMENT_PREFIX = "OSTIARY_"
 NOT_SETTINGS = {"OSTIARY_CONFIG", "OSTIARY_LABELLED", "OSTIARY_SOAK"}
-"""Variables of ours that are no settings: where the file lies, where tests find labelled data, and how long they run."""
+"""Variables of ours that are no settings: where the file lies, where tests find labelled data, how long they run."""
 DEFAULT_FILES = (Path("ostiary.toml"), Path("/etc/ostiary/ostiary.toml"))
 
 
