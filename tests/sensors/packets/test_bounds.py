@@ -39,4 +39,4 @@ def test_damaged_captures_under_the_bounds_check(tmp_path):
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "tests" / "vectors" / "packets")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
     assert done.stderr == ""
-    assert int(done.stdout) == 12 * 60
+    assert int(done.stdout) == 60 * len(list((ROOT / "tests" / "vectors" / "packets").glob("*.pcap*")))

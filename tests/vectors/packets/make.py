@@ -70,6 +70,17 @@ MESSAGES = (
     bytes(12) + b"\x08\x06\0\1\x08\0\6\4\0\1" + bytes(6) + b"\x0a\0\0\1" + bytes(6) + b"\x0a\0\0\2",
 )
 
+TWICE = (tcp(9, b"one"), tcp(9, b"one").replace(b"\0\0\0\1\0\0\0\1P", b"\0\0\0\4\0\0\0\1P"))
+
+
+def flipped(capture: bytes, *places: tuple[int, int]) -> bytes:
+    """Return a capture with single bits flipped: (number of the record, bit in it)."""
+    changed = bytearray(capture)
+    for number, bit in places:
+        changed[24 + number * len(record(0)) + bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
 CAPTURES = {
     "messages.pcap": head() + b"".join(record(second, frame=frame) for second, frame in enumerate(MESSAGES)),
     "plain.pcap": head() + b"".join(record(i) for i in range(4)),
@@ -79,6 +90,8 @@ CAPTURES = {
     "zero-length.pcap": head() + record(0) + record(1, frame=b"") + record(2) + record(3),
     "future-dated.pcap": head() + record(0) + record(10**8) + record(2) + record(3),
     "out-of-order.pcap": head() + record(3) + record(2) + record(1) + record(0),
+    "bit-flipped.pcap": flipped(head() + b"".join(record(i) for i in range(6)), (2, 8 * 10 + 6), (4, 8 * 30 + 2)),
+    "duplicated.pcap": head() + b"".join(record(i, frame=frame) for i, frame in enumerate(TWICE) for _ in range(2)),
     "ip-header-too-short.pcap": head() + record(0) + record(1, frame=FRAME[:14] + b"\x44" + IP[1:]) + record(2),
     "unknown-link.pcap": head(link=147) + record(0),
     "two-sections.pcapng": section("<", 1, FRAME) + section(">", 101, IP),

@@ -152,3 +152,10 @@ def test_what_is_measured_begins_anew_with_the_flow(build, read):
     assert rows["orig_resent"].tolist() == [10, 11, 8]
     assert [history(row) for row in rows] == ["DTT", "DTT", "DT"]
     assert rows["gap_mean"].tolist() == [1, 1, 1]
+
+
+def test_a_capture_that_holds_each_packet_twice(build, read):
+    data = [*handshake(build), segment(build, "PA", 100, b"x" * 10)]
+    row = end_of(build, read, *[frame for frame in data for _ in range(2)])
+    assert (row["orig_packets"], row["resp_packets"]) == (6, 2)
+    assert (row["orig_resent"], row["resp_resent"], row["orig_overlap"]) == (2, 1, 10)
