@@ -33,7 +33,7 @@ from policy.document import request_document
 from policy.engines.embedded import EmbeddedEngine
 from policy.engines.opa import OpaEngine
 from policy.engines.opa_link import OpaServer
-from policy.values import AccessRequest, Resource, Subject
+from policy.values import AccessRequest, History, Resource, Subject
 from risk.values import Assessment, Level
 from sensors.values import Entity, EntityKind
 
@@ -75,7 +75,8 @@ def routes(folder: Path) -> list[Question]:
         block = f"10.{number % 100}"
         networks.setdefault(block, []).append({"cidr": f"{block}.{number // 100 * 20}.0/24", "why": "listed"})
     settings = {
-        "opens": "07:00", "closes": "19:00", "members": {f"user{n}": ["staff"] for n in range(500)},
+        "opens": "07:00", "closes": "19:00", "issuers": {"https://id.example.org": True}, "session_s": 86400,
+        "fresh_s": 3600, "refused": 20, "members": {f"user{n}": ["staff"] for n in range(500)},
         "texts": {"risk.high": "The risk is high."}, "obligations": {"step_up": {"step_up": "second_factor"}},
     }  # fmt: skip
     shutil.copy(Path(__file__).parent / "routes" / "policy.rego", folder)
@@ -84,11 +85,19 @@ def routes(folder: Path) -> list[Question]:
     asked: list[Question] = []
     for number in range(3_000):
         entity = Entity(EntityKind.IP, f"10.{chance.randrange(120)}.{chance.randrange(256)}.{chance.randrange(256)}")
-        subject = Subject(entity, f"user{chance.randrange(700)}", chance.choice(["none", "token", "mtls"]), True)
+        subject = Subject(
+            entity, f"user{chance.randrange(700)}", chance.choice(["none", "token", "mtls"]), True,
+            chance.choice(["good", "good", "poor"]), (), chance.choice([60, 600, 7200, 90000]),
+        )  # fmt: skip
         resource = Resource("http", f"/host{chance.randrange(42)}/path{chance.randrange(5)}", "normal")
         risk = round(chance.random() ** 3, 4)
         known = Assessment(NOW, entity, risk, Level.LOW, 0.7, 3.0, 600.0, ("scan.vertical",), (), {}, "m")
-        asked.append((AccessRequest(NOW + number, subject, resource, "GET", {"gateway": "nginx"}), known))
+        facts = {"gateway": "nginx", "issuer": "https://id.example.org"}
+        request = AccessRequest(
+            NOW + number, subject, resource, "GET", facts, chance.choice(["", "office", "guests"]),
+            history=History(chance.choice([0, 0, 1, 20])),
+        )  # fmt: skip
+        asked.append((request, known))
     return asked
 
 

@@ -35,6 +35,31 @@ default device := "unknown"
 
 device := input.subject.device if is_string(input.subject.device)
 
+default posture := "unknown"
+
+posture := input.subject.posture if is_string(input.subject.posture)
+
+default age_s := 0
+
+age_s := input.subject.session.age_s if is_number(input.subject.session.age_s)
+
+# Who vouched for the identity, as the gateway tells.
+default issuer := ""
+
+issuer := input.environment.facts.issuer if is_string(input.environment.facts.issuer)
+
+default zone := ""
+
+zone := input.environment.network if is_string(input.environment.network)
+
+default weekday := ""
+
+weekday := input.environment.weekday if is_string(input.environment.weekday)
+
+default refused := 0
+
+refused := input.history.refused if is_number(input.history.refused)
+
 default address := "0.0.0.0"
 
 address := input.subject.id if input.subject.kind == "ip"
@@ -88,6 +113,25 @@ denials contains "method" if not action in methods
 
 denials contains "network.listed" if count(listed) > 0
 
+denials contains "issuer.unknown" if {
+	issuer != ""
+	object.get(settings.issuers, issuer, false) == false
+}
+
+denials contains "session.expired" if age_s > settings.session_s
+
+denials contains "network.guests" if {
+	zone == "guests"
+	object.get(route, "sensitivity", "sensitive") != "public"
+}
+
+denials contains "history.refused" if refused >= settings.refused
+
+denials contains "hours" if {
+	object.get(route, "hours", false) == true
+	weekday in {"saturday", "sunday"}
+}
+
 denials contains "risk.high" if risk >= limit.step_up
 
 denials contains "group" if {
@@ -115,6 +159,16 @@ doubts contains "proof.weak" if {
 doubts contains "device.unmanaged" if {
 	object.get(route, "sensitivity", "sensitive") == "sensitive"
 	device != "managed"
+}
+
+doubts contains "device.poor" if {
+	object.get(route, "sensitivity", "sensitive") != "public"
+	posture == "poor"
+}
+
+doubts contains "session.old" if {
+	object.get(route, "sensitivity", "sensitive") == "sensitive"
+	age_s > settings.fresh_s
 }
 
 verdict := "deny" if {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from ostiary.engine import policy_engine
+from ostiary.deciding import policy_engine
 from ostiary.settings import load
 from policy.bundles import SHIPPED, load_bundle
 
@@ -106,7 +107,7 @@ def test_check_says_everything(run: Run, changed: Path, tmp_path: Path) -> None:
 
 
 def test_tests_are_run(run: Run, changed: Path) -> None:
-    assert "28 of 28 tests hold" in run("test").stdout
+    assert re.search(r"([0-9]+) of \1 tests hold", run("test").stdout)
     (changed / "data.json").write_text(
         (SHIPPED / "data.json").read_text().replace('"at_least": 0.7', '"at_least": 0.85')
     )
