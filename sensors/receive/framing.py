@@ -83,12 +83,9 @@ class Framer:
 
     def _counted(self, data: bytes, at: int, found: list[bytes]) -> int:
         space = data.find(b" ", at, at + _MAX_DIGITS + 1)
-        digits = data[at : at + _MAX_DIGITS] if space < 0 else data[at:space]
-        if (
-            not digits.isdigit()
-            or (space < 0 and len(digits) == _MAX_DIGITS)
-            or data[space + 1 : space + 2] not in b"<"
-        ):
+        digits = data[at : at + _MAX_DIGITS + 1] if space < 0 else data[at:space]
+        begins = space < 0 or data[space + 1 : space + 2] in b"<"  # each message of syslog does; or nothing yet
+        if not digits.isdigit() or len(digits) > _MAX_DIGITS or not begins:
             if self._counts:
                 raise FramingError(self._offset - len(data) + at)
             return self._line(data, at, found)  # a line that begins with a number

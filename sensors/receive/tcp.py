@@ -18,16 +18,18 @@ from sensors.values import Fault
 
 MAX_CONNECTIONS = 1024
 _READ_BYTES = 1 << 16
+_BACKLOG = 128
 _WAIT_S = 0.05
 _HANDSHAKE_S = 10.0
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """Return a bound socket; raise OSError."""
+    """Return a socket that listens; raise OSError."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen(_BACKLOG)
     except BaseException:
         bound.close()
         raise

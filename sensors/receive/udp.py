@@ -7,6 +7,7 @@ exactly), is dropped and counted. One datagram is one message; what it holds is 
 import socket
 import struct
 import threading
+import time
 
 from sensors.receive.feed import Intake
 from sensors.receive.framing import one_line
@@ -61,8 +62,8 @@ class UdpReceiver(threading.Thread):
     def _gather(self) -> list[bytes]:
         """Return the messages that come within a moment, up to the size of a record."""
         lines: list[bytes] = []
-        size = 0
-        while size < _RECORD_BYTES:
+        size, end = 0, time.monotonic() + _WAIT_S
+        while size < _RECORD_BYTES and (not lines or time.monotonic() < end):
             try:
                 data, notes, _, _ = self._socket.recvmsg(_MAX_DATAGRAM, 64)
             except TimeoutError:
