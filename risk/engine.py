@@ -17,6 +17,7 @@ from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatche
 from risk.feedback import Feedback
 from risk.ledger import Ledger, NoLabels, Reading
 from risk.lineage import Lineage
+from risk.normal import Nearest, NormalRows
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
 from risk.snapshot import Snapshot, fill, take
@@ -62,6 +63,7 @@ class RiskEngine:
         self._activity = Activity()
         self._seen: Counter[str] = Counter()
         self._lineage = Lineage()
+        self._normal = NormalRows()
         self._labels = self._origin = ""
 
     def observe(self, batch: Batch) -> list[Finding]:
@@ -142,6 +144,10 @@ class RiskEngine:
         """Return the reasons that make up an entity's risk at an instant of event time (ns), strongest first."""
         return self._ledger.readings(entity, at)
 
+    def nearest(self, entity: Entity, at: int) -> Nearest:
+        """Return in what an address differs from the normal ones that are most like it, at an instant (ns)."""
+        return self._normal.nearest(entity, lambda other: not self._ledger.suspects(other, at, GATE))
+
     def share(self, entity: Entity) -> Share:
         """Return who else uses an entity's address, and how much of the traffic is its."""
         return self._activity.share(entity.id)
@@ -166,6 +172,7 @@ class RiskEngine:
         self, rows: Rows, sources: tuple[str, ...], place: int
     ) -> list[tuple[Order, Evidence | Sample | Binding]]:
         view = self._windows.advance(rows, sources)
+        self._normal.count(view)
         found: list[tuple[Order, Evidence | Sample | Binding]] = []
         for number, rule in enumerate(self._rules):
             strengths = rule.strength(view)
