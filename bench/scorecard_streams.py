@@ -6,8 +6,8 @@ packet of its attack on.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sensors.settings import SensorSettings
 from sensors.values import FLOW, Batch, ConnState, FlowEvent, Kind, Rows
 
 EXAMPLES = ROOT / "examples"
+ENDS = ("orig_hi", "orig_lo", "resp_hi", "resp_lo")
 COPIES = 6
 """How often each recorded attack is played within the day."""
 
@@ -40,10 +41,17 @@ class Flows:
     keys: NDArray[np.uint64]
     kinds: NDArray[np.str_]
     """The kind of attack; "" for none."""
+    ends: NDArray[np.uint64]
+    """The halves of both addresses, by which truth is found; no model sees them."""
 
     def pick(self, chosen: Any) -> "Flows":  # an index array or mask
         """Return some of them."""
-        return Flows(*(getattr(self, name)[chosen] for name in ("rows", "labels", "stamps", "keys", "kinds")))
+        return Flows(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Flows"]) -> "Flows":
+        """Return several, one after the other."""
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)))
 
 
 def read(path: Path) -> Iterator[Batch]:
@@ -54,18 +62,18 @@ def read(path: Path) -> Iterator[Batch]:
 def flows_of(batches: Iterable[Batch], guilty: Mapping[tuple[int, int], tuple[int, str]]) -> Flows:
     """Return the finished flows of a stream; `guilty`: address -> (since when, ns; kind of attack)."""
     windows = FlowWindows(RiskSettings())
-    parts: list[tuple[Matrix, NDArray[np.int64], NDArray[np.uint64], NDArray[np.str_]]] = []
+    parts: list[Flows] = []
     for batch in batches:
         rows = batch.tables.get(Kind.FLOW)
         if rows is None or not len(rows):
             continue
         view = windows.advance(rows, batch.sources)
-        ended = view.ended
-        kinds = np.array([_kind(row, guilty) for row in view.rows[ended]] if guilty else [""] * int(ended.sum()), "U24")
-        features = np.asarray(view.matrix[ended][:, COLUMNS], np.float64)
-        parts.append((features, view.rows["ts"][ended], view.keys[ended], kinds))
-    rows_, stamps, keys, kinds_ = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Flows(rows_, (kinds_ != "").astype(np.int8), stamps, keys, kinds_)
+        ended = view.rows[view.ended]
+        kinds = np.array([_kind(row, guilty) for row in ended] if guilty else [""] * len(ended), "U24")
+        features = np.asarray(view.matrix[view.ended][:, COLUMNS], np.float64)
+        ends = np.column_stack([ended[name] for name in ENDS])
+        parts.append(Flows(features, (kinds != "").astype(np.int8), ended["ts"], view.keys[view.ended], kinds, ends))
+    return Flows.joined(parts)
 
 
 def _kind(row: Any, guilty: Mapping[tuple[int, int], tuple[int, str]]) -> str:  # a row of FLOW
@@ -88,15 +96,8 @@ def truth_of(name: str) -> dict[tuple[int, int], tuple[int, str]]:
 
 def recorded_attacks() -> Flows:
     """Return the flows of both recorded examples with attacks, the one after the other in order of time."""
-    parts = [
-        flows_of(read(EXAMPLES / name), truth_of(name)) for name in ("captures/edge.pcap", "captures/insider.pcap")
-    ]
-    joined = Flows(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("rows", "labels", "stamps", "keys", "kinds")
-        )
-    )
+    names = ("captures/edge.pcap", "captures/insider.pcap")
+    joined = Flows.joined([flows_of(read(EXAMPLES / name), truth_of(name)) for name in names])
     return joined.pick(np.argsort(joined.stamps, kind="stable"))
 
 
