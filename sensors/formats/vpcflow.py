@@ -58,7 +58,7 @@ class VpcFlowParser:
 def _tell(given: dict[bytes, bytes], seq: int, out: BatchBuilder) -> None:
     protocol, flags = _number(given, b"protocol"), _number(given, b"tcp-flags")
     source, target = (given[b"srcaddr"], _number(given, b"srcport")), (given[b"dstaddr"], _number(given, b"dstport"))
-    span = epoch(given[b"start"]), epoch(given[b"end"])
+    span = epoch(given.get(b"start", b"")), epoch(given.get(b"end", b""))
     packets, size = _number(given, b"packets"), _number(given, b"bytes")
     if given[b"action"] == b"ACCEPT":
         from_server = flags & (SYN | ACK) == SYN | ACK or (source[1] < _REGISTERED and target[1] >= _EPHEMERAL)
