@@ -47,10 +47,12 @@ class CaptureSource:
 
     format = "pcap"
 
-    def __init__(self, stream: IO[bytes], name: str, settings: SensorSettings, *, chunk: int = CHUNK) -> None:
+    def __init__(
+        self, stream: IO[bytes], name: str, settings: SensorSettings, *, chunk: int = CHUNK, payloads: bool = True
+    ) -> None:
         """Map an opened, uncompressed capture, which is closed then; raise `UnreadableInputError` where it is none.
 
-        A batch is made of `chunk` packets, 1 to `CHUNK`.
+        A batch is made of `chunk` packets, 1 to `CHUNK`. Without `payloads` flows alone are told.
         """
         self.name = name
         self.counters = Counters()
@@ -60,21 +62,25 @@ class CaptureSource:
         self._chunk = chunk
         self._walk, self._state = _walker(self._data, name)
         self._times = np.zeros(times.STATE_SIZE, np.int64)
-        self._pipeline = Pipeline(name, settings, self.counters, secrets.randbits(63))
+        self._pipeline = Pipeline(name, settings, self.counters, secrets.randbits(63), payloads=payloads)
 
     @classmethod
-    def open(cls, path: Path, name: str, settings: SensorSettings) -> "CaptureSource":
+    def open(cls, path: Path, name: str, settings: SensorSettings, *, payloads: bool = True) -> "CaptureSource":
         """Open a capture file; raise `UnreadableInputError` where it cannot be read or is none."""
         try:
             stream = path.open("rb")
             with stream if (packed := stream.read(2) == _GZIP) else nullcontext():
                 stream.seek(0)
-                return cls.from_stream(stream, name, settings) if packed else cls(stream, name, settings)
+                if packed:
+                    return cls.from_stream(stream, name, settings, payloads=payloads)
+                return cls(stream, name, settings, payloads=payloads)
         except OSError as error:
             raise UnreadableInputError(f"{name}: {error.strerror or error}") from error
 
     @classmethod
-    def from_stream(cls, stream: Readable, name: str, settings: SensorSettings) -> "CaptureSource":
+    def from_stream(
+        cls, stream: Readable, name: str, settings: SensorSettings, *, payloads: bool = True
+    ) -> "CaptureSource":
         """Read a capture, gzip or not, from a pipe or other stream to its end, then as from a file."""
         spool, fault = _spooled(stream.read)
         spool.seek(0)
@@ -82,7 +88,7 @@ class CaptureSource:
             spool.seek(0)
             with spool, gzip.GzipFile(fileobj=spool) as unpacked:
                 spool, fault = _spooled(unpacked.read1)  # read() would lose what comes before damage
-        source = cls(spool, name, settings)
+        source = cls(spool, name, settings, payloads=payloads)
         if fault is not None:
             source.counters.read += 1
             source.counters.fault(fault)

@@ -44,10 +44,17 @@ class FaultLog:
 
 
 class Pipeline:
-    """The state between frames and batches of one source."""
+    """The state between frames and batches of one source; without `payloads` it tells of flows alone."""
 
     def __init__(
-        self, name: str, settings: SensorSettings, counters: Counters, seed: int, *, has_offsets: bool = True
+        self,
+        name: str,
+        settings: SensorSettings,
+        counters: Counters,
+        seed: int,
+        *,
+        has_offsets: bool = True,
+        payloads: bool = True,
     ) -> None:
         self.packets = np.zeros(CHUNK + 1, PACKET)
         """Room for the frames of a batch, and the one after it."""
@@ -56,6 +63,7 @@ class Pipeline:
         self._counters = counters
         self._table = FlowTable(settings, seed)
         self._payloads = Payloads(CHUNK)
+        self._reads_payloads = payloads
         self._fragments = np.zeros(FRAGMENTS, FRAGMENT)
         self._state = np.zeros(decode.STATE_SIZE, np.int64)
 
@@ -71,11 +79,11 @@ class Pipeline:
         decode.decode(data, packets, count, self._state, self._fragments, self.log.faults, self.log.noted)
         signs.mark(data, packets, count)
         texts = Texts()
-        tables = {
-            Kind.FLOW: self._table.follow(data, packets, count),  # it marks what of a response is to be read
-            **self._payloads.messages(data, packets, count, texts, self.clock),
-            Kind.DNS: self._payloads.questions(data, packets, count, texts, self.log.faults, self.log.noted),
-        }
+        tables = {Kind.FLOW: self._table.follow(data, packets, count)}  # it marks what of a response is to be read
+        if self._reads_payloads:
+            tables |= self._payloads.messages(data, packets, count, texts, self.clock)
+            found = self._payloads.questions(data, packets, count, texts, self.log.faults, self.log.noted)
+            tables[Kind.DNS] = found
         self._count(packets[:count], int(self._state[decode.LATE]) - late)
         return self._batch(tables, texts)
 
