@@ -6,8 +6,7 @@ that was erased teaches on, without a name.
 """
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any  # JSON values
 
@@ -16,6 +15,7 @@ from compliance.privacy.text import mask
 from compliance.privacy.vault import Vault
 from ostiary.state import State
 from ostiary.store import DecisionRecord, EntityRecord, LabelRecord, Reader
+from risk.counterfactual import weights_of
 from risk.feedback import Feedback
 from risk.forest import grow
 from risk.labels import Case, Label
@@ -72,12 +72,6 @@ def cases_of(reader: Reader, entity: EntityRecord) -> dict[str, Case]:
         facts.setdefault(decision.reason, decision.facts)
     weights = weights_of(entity.risk, entity.contributions)
     return {code: Case(code, weights.get(code, 0.0), facts.get(code, ())) for code in entity.reasons if _own(code)}
-
-
-def weights_of(risk: float, contributions: Mapping[str, float]) -> dict[str, float]:
-    """Return what each reason would give alone: the shares are those of -ln(1 - w)."""
-    pull = -math.log(max(1.0 - risk, 1e-6))
-    return {code: 1.0 - math.exp(-pull * share / risk) if risk > 0 else 0.0 for code, share in contributions.items()}
 
 
 def _own(reason: str) -> bool:

@@ -326,7 +326,7 @@ class Recorder:
             risk=assessment.risk, level=assessment.level.value, confidence=assessment.confidence,
             half_life_s=assessment.half_life_s, reasons=assessment.reasons,
             texts=tuple(self.words(text) for text in assessment.texts), contributions=dict(assessment.contributions),
-            verdict=line.decision.verdict.value,
+            verdict=line.decision.verdict.value, nearest=line.nearest,
         )  # fmt: skip
 
 

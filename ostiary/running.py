@@ -19,10 +19,13 @@ from ostiary.settings import Settings, settings_digest
 from ostiary.standing import counted
 from ostiary.state import State
 from ostiary.store import RunRecord
-from ostiary.summary import Summary
+from ostiary.summary import Summary, beside_normal
 from response.guards import NeverList, protect
 from risk.feedback import Feedback
 from sensors.values import Source, never
+
+NEIGHBOURS_OF = 50
+"""Entities that are compared with normal ones at the end of a run, the riskiest."""
 
 Progress = Callable[[int, int, str], None]
 """(done, all, what is being counted); `all` is 0 where there is no end."""
@@ -101,7 +104,7 @@ def run(
             tally.summary.add(found.outcomes)
             yield found
         recorder.finish(
-            tally.summary.lines(),
+            beside_normal(tally.summary.lines(), engine.risk.nearest, NEIGHBOURS_OF),
             [counted(source.name, source.format, source.counters, recorder.masked) for source in tally.sources],
             tally.counts,
         )

@@ -4,12 +4,13 @@ Pure: outcomes in, lines out. The order is by highest risk, ties by entity, so t
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ostiary.engine import Outcome
 from policy.values import Decision, Verdict
 from response.values import Action, ActionState
+from risk.normal import Nearest
 from risk.values import Assessment
 from sensors.values import Entity
 
@@ -27,6 +28,8 @@ class Line:
     """The severest, and among those the first."""
     action: Action | None
     findings: int
+    nearest: Nearest = ()
+    """In what it differed from its nearest normal neighbours; () where nobody looked."""
 
 
 class Summary:
@@ -77,3 +80,15 @@ def _stronger(old: Action | None, new: Action | None) -> Action | None:
     if old is None or new is None:
         return new or old
     return new if old.state is ActionState.REFUSED and new.state is not ActionState.REFUSED else old
+
+
+def beside_normal(lines: Sequence[Line], nearest: Callable[[Entity, int], Nearest], most: int) -> list[Line]:
+    """Return the lines, the first `most` of those that were not simply allowed beside their normal neighbours."""
+    left, found = most, []
+    for line in lines:
+        if left and line.decision.verdict is not Verdict.ALLOW:
+            left -= 1
+            found.append(replace(line, nearest=nearest(line.entity, line.assessment.ts)))
+        else:
+            found.append(line)
+    return found

@@ -25,7 +25,7 @@ from ostiary.settings import Settings, settings_digest
 from ostiary.standing import Standing
 from ostiary.state import State
 from ostiary.store import ActionRecord, RunRecord
-from ostiary.summary import Summary
+from ostiary.summary import Summary, beside_normal
 from ostiary.teaching import Teacher
 from ostiary.warm import warm_up
 from policy.values import Decision
@@ -36,6 +36,8 @@ from sensors.merge import END_OF_TIME, join
 from sensors.values import Batch, Source
 
 PAUSE_S = 0.05
+NEIGHBOURS_OF = 4
+"""Entities of a batch that are compared with normal ones, the riskiest."""
 QUEUED = 256
 """Decisions (64 times as many) and commands that may wait; the gate counts a lost record."""
 
@@ -163,7 +165,8 @@ class Context:
         self.recorder.flush()
         summary = Summary()
         summary.add(outcomes)
-        self.recorder.entities(summary.lines())
+        lines = summary.lines()
+        self.recorder.entities(beside_normal(lines, self.engine.risk.nearest, NEIGHBOURS_OF))
 
     def replace_settings(self, settings: Settings) -> None:
         """Go on with new settings of policy and response; nothing changes where they are refused."""

@@ -22,6 +22,7 @@ from ostiary.api.door import CALLER, Door
 from ostiary.api.errors import RefusedError
 from ostiary.api.problems import MEDIA_TYPE, Fault, Problem, answer
 from ostiary.api.tokens import TokenRecord, Tokens
+from ostiary.explaining import counterfactual_of
 from ostiary.store import ActionRecord, CursorError, DecisionRecord, EntityRecord, LabelRecord, Reader, StoreError
 from sensors.receive.push import PushError, PushFullError, PushTooLargeError
 
@@ -116,7 +117,7 @@ def _add_questions(router: APIRouter, store: Reader) -> None:
         entity = _found(store.entity(pseudonym))
         latest = store.decisions(entity=pseudonym, limit=DECISIONS_EXPLAINED, run_id=entity.run_id)
         summaries = tuple(views.DecisionSummary.of(decision) for decision in latest.items)
-        return views.Explanation(entity, views.causes(entity), summaries)
+        return views.Explanation(entity, views.causes(entity), summaries, counterfactual_of(entity, latest.items))
 
     @router.get("/decisions")
     def list_decisions(query: Annotated[views.DecisionQuery, Query()]) -> views.DecisionPage:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ostiary.store import MAX_PAGE, ActionRecord, DecisionRecord, EntityRecord, LabelRecord
 from policy.values import Verdict
 from response.values import ActionState
+from risk.counterfactual import Counterfactual
 
 Name = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 """A pseudonym or an id: printable ASCII."""
@@ -89,6 +90,8 @@ class Explanation:
     entity: EntityRecord
     causes: tuple[Cause, ...]
     decisions: tuple[DecisionSummary, ...] = field(default=())
+    counterfactual: Counterfactual | None = None
+    """The smallest change that would have kept the risk low."""
 
 
 def causes(entity: EntityRecord) -> tuple[Cause, ...]:

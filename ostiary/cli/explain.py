@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from ostiary.cli.options import common, read_settings
 from ostiary.settings import Settings
 from ostiary.store.reader import Reader
 from ostiary.store.records import DecisionRecord, EntityRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EVIDENCE_SHOWN = 12
 PSEUDONYM = re.compile(r"\b[a-z]+-[a-z2-7]{20}\b")
@@ -39,8 +43,12 @@ def command(entity: str, purpose: str | None, config: str | None, state: str | N
         texts = [record.text for record in decisions]
         names |= reveal(settings, _pseudonyms_in([record.pseudonym, *texts, *record.texts]), purpose)
     if as_json:
+        from ostiary.explaining import counterfactual_of
+
         evidence = [{key: value for key, value in asdict(item).items() if key != "document"} for item in decisions]
-        click.echo(json.dumps({**asdict(record), "name": names[record.pseudonym], "decisions": evidence}))
+        change = asdict(counterfactual_of(record, decisions))
+        plain = {**asdict(record), "name": names[record.pseudonym], "counterfactual": change, "decisions": evidence}
+        click.echo(json.dumps(plain))
     else:
         _show(record, decisions, names)
     return 0
@@ -68,6 +76,28 @@ def _pseudonyms_in(texts: Sequence[str]) -> set[str]:
     return {match for text in texts for match in PSEUDONYM.findall(text)}
 
 
+def _show_changes(out: "Console", record: EntityRecord, decisions: Sequence[DecisionRecord]) -> None:
+    """Show what would have kept the risk low, and in what it differs from its nearest normal neighbours."""
+    from ostiary.cli.table import table
+    from ostiary.explaining import counterfactual_of
+
+    found = counterfactual_of(record, decisions)
+    if found.changes:
+        title = f"What would have kept it low: without this, a risk of {found.risk:.2f}"
+        shown = table("without", "alone it gives", "thus with", title=title)
+        for change in found.changes:
+            fact = f"{change.fact} at most {change.usual:g} (it was {change.value:g})" if change.fact else ""
+            shown.add_row(change.reason, f"{change.weight:.2f}", fact)
+        out.print(shown)
+        out.print()
+    if record.nearest:
+        beside = table("", "here", "there", title="Beside the five normal sources most like it")
+        for name, value, low, high in record.nearest:
+            beside.add_row(name, f"{value:g}", f"{low:g} to {high:g}" if low != high else f"{low:g}")
+        out.print(beside)
+        out.print()
+
+
 def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict[str, str]) -> None:
     from rich.text import Text
 
@@ -93,6 +123,7 @@ def _show(record: EntityRecord, decisions: Sequence[DecisionRecord], names: dict
         grounds.add_row(item.reason, facts, item.innocent)
     out.print(grounds)
     out.print()
+    _show_changes(out, record, decisions)
     evidence = table("at (UTC)", "decided", "technique", "where", "evidence", title="Evidence, newest first")
     for item in decisions[:EVIDENCE_SHOWN]:
         where = place(item.source, item.seq)

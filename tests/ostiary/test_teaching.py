@@ -15,7 +15,7 @@ from ostiary.board import RiskBoard
 from ostiary.cli.label import command
 from ostiary.engine import Engine, Outcome
 from ostiary.judge import make_decider
-from ostiary.labelling import Said, taught, weights_of
+from ostiary.labelling import Said, taught
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings
 from ostiary.state import State
@@ -162,11 +162,6 @@ def test_a_decision_and_a_single_evidence_can_be_labelled(settings: Settings) ->
         all_of_it = house.teacher.say(decision.id, Said(False, "", "alice"))
         assert all_of_it is not None and {case[0] for case in all_of_it.cases} == {"web.sql", "web.scanner"}
         assert house.risk() == 0
-
-
-def test_the_weights_behind_shares_are_found_again() -> None:
-    found = weights_of(0.8, {"a": 0.8 * 0.30103 / 0.69897, "b": 0.8 * (1 - 0.30103 / 0.69897)})
-    assert found["a"] == pytest.approx(0.5, abs=1e-4) and found["b"] == pytest.approx(0.6, abs=1e-4)
 
 
 def test_the_command_without_a_service(settings: Settings) -> None:
