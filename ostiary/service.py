@@ -24,7 +24,7 @@ from ostiary.api.app import create_app
 from ostiary.api.errors import RefusedError
 from ostiary.api.server import Tls, serve
 from ostiary.api.tokens import Tokens
-from ostiary.api.views import LabelOrder
+from ostiary.api.views import LabelOrder, ReadingOrder
 from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
 from ostiary.enforcing import Enforcement
@@ -146,6 +146,7 @@ class Service:
                 checkpoint=lambda: _checkpoint(path),
                 undo=lambda action, actor: _undo(worker, action, actor),
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
+                note=lambda order, actor: _note(worker, order, actor),
                 label=lambda order, actor: _label(worker, order, actor),
                 withdraw=lambda label, actor: _asked(
                     worker.call(lambda context: context.teacher.withdraw(label, actor))
@@ -231,6 +232,11 @@ def _checkpoint(path: Path) -> str | None:
 
 def _undo(worker: EngineWorker, action_id: str, actor: str) -> ActionRecord | None:
     return _asked(worker.call(lambda context: context.undo(action_id, actor)))
+
+
+def _note(worker: EngineWorker, order: ReadingOrder, actor: str) -> int:
+    facts = {"reads": order.what, "about": order.about}
+    return _asked(worker.call(lambda context: context.note(facts, order.purpose, order.subjects, actor)))
 
 
 def _reveal(worker: EngineWorker, pseudonym: str, purpose: str, actor: str) -> str | None:

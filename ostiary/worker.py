@@ -9,8 +9,9 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
@@ -204,6 +205,15 @@ class Context:
             return None
         self.recorder.asked("reveal", actor, {"subjects": [self.state.vault.commitment(entity)]}, purpose)
         return entity.id
+
+    def note(self, facts: Mapping[str, str], purpose: str, pseudonyms: Sequence[str], actor: str) -> int:
+        """Write down that somebody is about to read plain names; return how many of the subjects are known."""
+        subjects = []
+        for pseudonym in pseudonyms:
+            with suppress(UnknownSubjectError):
+                subjects.append(self.state.vault.commitment(self.state.vault.find(pseudonym)))
+        self.recorder.asked("reveal", actor, {**facts, "subjects": subjects, "count": len(subjects)}, purpose)
+        return len(subjects)
 
     def keep_standing(self) -> None:
         """Write how far the sources have come, where it is time to."""

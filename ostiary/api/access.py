@@ -28,6 +28,7 @@ EVERYBODY = frozenset(Role) - {Role.SENSOR}
 DETAIL = EVERYBODY - {Role.VIEWER}
 MAX_BODY = 16_384
 """Bytes of a body that are taken where a route says nothing else."""
+MAX_REVEALS = 262_144
 MAX_PUSH = 4 << 20
 """Bytes of a body with log lines, packed or not."""
 
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/entities/{pseudonym}", EVERYBODY),
     Route("GET", "/entities/{pseudonym}/explain", DETAIL),
     Route("POST", "/entities/{pseudonym}/reveal", frozenset({Role.PRIVACY_OFFICER})),
+    Route("POST", "/reveals", frozenset({Role.PRIVACY_OFFICER}), max_body=MAX_REVEALS),
     Route("GET", "/decisions", EVERYBODY),
     Route("GET", "/decisions/{decision_id}", DETAIL),
     Route("GET", "/actions", EVERYBODY),

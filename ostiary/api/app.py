@@ -34,6 +34,8 @@ Undo = Callable[[str, str], ActionRecord | None]
 """(action id, actor) -> the action as it is now, None where there is no such action; raises `RefusedError`."""
 Reveal = Callable[[str, str, str], str | None]
 """(pseudonym, purpose, actor) -> plain identifier, after the audit entry; None where unknown; raises `RefusedError`."""
+Note = Callable[[views.ReadingOrder, str], int]
+"""(what is read, actor) -> how many of its subjects are known, after the audit entry; raises `RefusedError`."""
 Push = Callable[[str, bytes, bool], int | None]
 """(name, body, whether it is gzip) -> lines taken, None where no such name is configured; raises `PushError`."""
 Labelling = Callable[[views.LabelOrder, str], LabelRecord | None]
@@ -57,6 +59,7 @@ def create_app(
     checkpoint: Checkpoint | None = None,
     undo: Undo | None = None,
     reveal: Reveal | None = None,
+    note: Note | None = None,
     label: Labelling | None = None,
     withdraw: Withdrawal | None = None,
     push: Push | None = None,
@@ -74,6 +77,8 @@ def create_app(
         _add_undo(guarded, undo)
     if reveal is not None:
         _add_reveal(guarded, reveal)
+    if note is not None:
+        _add_note(guarded, note)
     if label is not None and withdraw is not None:
         _add_labels(guarded, label, withdraw)
     if push is not None:
@@ -169,6 +174,15 @@ def _add_reveal(router: APIRouter, reveal: Reveal) -> None:
     ) -> views.Revealed:
         """Show the plain identifier behind a pseudonym, after an audit entry with the purpose was written."""
         return views.Revealed(pseudonym, _found(reveal(pseudonym, order.purpose, _caller(request).name)))
+
+
+def _add_note(router: APIRouter, note: Note) -> None:
+    @router.post("/reveals")
+    def note_reading(
+        order: views.ReadingOrder, query: Annotated[views.NoQuery, Query()], request: Request
+    ) -> views.Noted:
+        """Write into the audit log that a command on the service's machine is about to read plain names."""
+        return views.Noted(note(order, _caller(request).name))
 
 
 def _add_push(router: APIRouter, push: Push) -> None:

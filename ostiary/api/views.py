@@ -170,6 +170,24 @@ class NoQuery(_Strict):
     """No parameters are understood."""
 
 
+class ReadingOrder(_Strict):
+    """Names that a command on this machine is about to read, and why; it is written into the audit log."""
+
+    what: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    about: Annotated[str, StringConstraints(max_length=200)] = ""
+    purpose: Purpose
+    subjects: list[Annotated[str, StringConstraints(max_length=128)]] = Field(default_factory=list, max_length=1_000)
+    """Pseudonyms; none where it is everybody, or not known before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What was written into the audit log."""
+
+    subjects: int
+    """How many of them are known."""
+
+
 class RevealOrder(_Strict):
     """Why a person's identifier has to be seen; it is written into the audit log."""
 

@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import click
 
-from ostiary.cli.names import reveal_entry
+from ostiary.cli.names import reading
 from ostiary.errors import NotFoundError
 from ostiary.history import Again, Repeated, repeat, tally
 from ostiary.settings import Settings
@@ -18,23 +19,24 @@ SHOWN = 20
 
 def show_again(settings: Settings, which: str, purpose: str, as_json: bool) -> int:
     """Make one decision, or all, again; return the exit code: 1 where one came out otherwise."""
-    from ostiary.engine import policy_engine
-    from ostiary.state import State, existing
+    from ostiary.deciding import policy_engine
+    from ostiary.state import STORE, existing
     from policy.decide import Decider
 
     if not purpose.strip():
         raise click.UsageError("--again reads plain names: it needs a purpose, e.g. --purpose 'incident 12'")
-    existing(settings)
     decider = Decider(policy_engine(settings))
     counts: Counter[Again] = Counter()
     differing: list[str] = []
     last: Repeated | None = None
-    with State.open(settings) as state:
-        if which != "all" and state.store.decision(which) is None:
+    with ExitStack() as stack, Reader.open(existing(settings) / STORE) as store:
+        one = store.decision(which) if which != "all" else None
+        if which != "all" and one is None:
             raise NotFoundError(f"there is no decision {which} (`ostiary decisions` lists them)")
-        state.audit.append([reveal_entry(settings, "made decisions again", purpose, {"decision": which})])
-        for record in _wanted(state.store, which):
-            last = repeat(state.vault, decider, record, state.store.sealed(record.id))
+        named = [one.pseudonym] if one else []
+        vault = stack.enter_context(reading(settings, "made decisions again", which, purpose, named))
+        for record in _wanted(store, which):
+            last = repeat(vault, decider, record, store.sealed(record.id))
             counts[last.outcome] += 1
             if last.outcome in (Again.DIFFERENT, Again.CHANGED):
                 differing.append(record.id)

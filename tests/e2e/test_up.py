@@ -125,6 +125,11 @@ def test_a_service_from_start_to_end(running: Running, ostiary: Callable[..., An
     assert [item["state"] for item in actions["items"]] == ["proposed"]
     assert ATTACKER not in json.dumps(running.api("/decisions"))
 
+    state, config = running.folder / "state", ("--config", str(running.folder / "ostiary.toml"))
+    again = ostiary("decisions", "--again", "all", "--purpose", "a drill", "--json", *config, state=state)
+    assert list(json.loads(again.stdout)["outcomes"]) == ["same"]  # beside the service, which notes it
+    assert ATTACKER in ostiary("decisions", "--reveal", "a drill", "--json", *config, state=state).stdout
+
     settings = (running.folder / "ostiary.toml").read_text()
     running.configure("[gate]\nmod = 1\n")
     until(lambda: "the old settings stay in force" in running.log(), "wrong settings refused")
@@ -139,13 +144,12 @@ def test_a_service_from_start_to_end(running: Running, ostiary: Callable[..., An
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(30) == 0
     assert running.log().rstrip().endswith("stopped")
-    state = running.folder / "state"
     assert json.loads(ostiary("audit", "verify", "--json", state=state).stdout)["ok"]
     shown = [
         json.loads(line)
         for line in ostiary("audit", "show", "--json", "--limit", "999", state=state).stdout.splitlines()
     ]
-    assert {"service.started", "decision", "action.proposed", "activation", "service.finished"} <= {
+    assert {"service.started", "decision", "reveal", "action.proposed", "activation", "service.finished"} <= {
         entry["kind"] for entry in shown
     }
 

@@ -29,7 +29,8 @@ def command(
       ostiary policy activate ./rego && systemctl reload ostiary
       ostiary policy activate https://policies.example.org/ostiary.tar.gz
     """
-    from ostiary.state import POLICY, make_directory
+    from ostiary.deciding import POLICY
+    from ostiary.state import make_directory
     from policy.activation import Activations
     from policy.bundles import load_bundle
     from policy.download import is_address

@@ -28,7 +28,7 @@ def command(bundle: str, inputs: Path | None, count: int, config: str | None, st
       ostiary policy bench ./rego
       ostiary policy bench --inputs decisions.jsonl --count 50000
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from policy.bundles import load_bundle
     from policy.engines.embedded import EmbeddedEngine
     from policy.errors import EvaluationError

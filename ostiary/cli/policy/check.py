@@ -28,7 +28,7 @@ def command(
       ostiary policy check ./rego
       ostiary policy check policy.tar.gz --inputs decisions.jsonl --generate 20000
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from policy.bundles import load_bundle
     from policy.judge import judge_apart
 

@@ -38,7 +38,7 @@ def command(
       ostiary policy diff ./rego
       ostiary policy diff new.tar.gz old.tar.gz --inputs decisions.jsonl
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from policy.bundles import load_bundle
     from policy.engines.embedded import EmbeddedEngine
     from policy.generate import documents

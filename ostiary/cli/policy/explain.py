@@ -37,7 +37,7 @@ def command(
       ostiary policy explain 8c376ed38dc28e12e81534a079e88b83
       ostiary policy explain 8c376ed38dc28e12e81534a079e88b83 --json
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from policy.bundles import load_bundle
     from policy.engines.embedded import EmbeddedEngine
     from policy.explain import counterfactuals, fired
@@ -63,9 +63,9 @@ def command(
 
 def _recorded(settings: Settings, decision_id: str, purpose: str) -> "tuple[DecisionRecord, Mapping[str, Any]]":
     """Return a decision and its document, with names where there is a purpose."""
-    from ostiary.cli.names import reveal_entry
+    from ostiary.cli.names import reading
     from ostiary.history import plain_document
-    from ostiary.state import STORE, State, existing
+    from ostiary.state import STORE, existing
     from ostiary.store import Reader
 
     with Reader.open(existing(settings) / STORE) as store:
@@ -74,10 +74,8 @@ def _recorded(settings: Settings, decision_id: str, purpose: str) -> "tuple[Deci
         raise NotFoundError(f"there is no decision {decision_id} (`ostiary decisions` lists them)")
     if not purpose:
         return record, record.document
-    with State.open(settings) as state:
-        state.audit.append([reveal_entry(settings, "explained a decision", purpose, {"decision": decision_id})])
-        document = json.dumps(record.document)
-        return record, plain_document(state.vault, record.id, record.pseudonym, document, sealed)
+    with reading(settings, "explained a decision", decision_id, purpose, [record.pseudonym]) as vault:
+        return record, plain_document(vault, record.id, record.pseudonym, json.dumps(record.document), sealed)
 
 
 def _notes(record: "DecisionRecord", verdict: str, revision: str, plain: bool) -> list[str]:

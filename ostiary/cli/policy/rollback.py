@@ -20,7 +20,7 @@ def command(config: str | None, state: str | None, as_json: bool) -> int:
       ostiary policy rollback
       ostiary policy rollback && systemctl reload ostiary
     """
-    from ostiary.state import POLICY
+    from ostiary.deciding import POLICY
     from policy.activation import Activations
     from policy.signing import read_public_keys
 

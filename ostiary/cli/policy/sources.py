@@ -58,7 +58,7 @@ def real_opa(no_opa: bool, settings: Settings) -> "str | OpaServer | None":
     if no_opa:
         return None
     if settings.policy.judge_url:
-        from ostiary.engine import opa_server
+        from ostiary.deciding import opa_server
 
         return opa_server(settings, settings.policy.judge_url)
     return shutil.which("opa")

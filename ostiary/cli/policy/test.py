@@ -21,7 +21,7 @@ def command(bundle: str, no_opa: bool, config: str | None, state: str | None, as
       ostiary policy test ./rego
       ostiary policy test --json policy.tar.gz
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from policy.bundles import load_bundle
     from policy.lint import unrepeatable
     from policy.opa_server import real_opa as holding

@@ -89,7 +89,7 @@ def command(
       ostiary policy what-if --risk-threshold high=0.6
       ostiary policy what-if next --max-newly-denied 0 --purpose "change 31"
     """
-    from ostiary.engine import policy_bundle
+    from ostiary.deciding import policy_bundle
     from ostiary.replay import Replay
     from ostiary.state import existing
     from policy.bundles import load_bundle
@@ -129,12 +129,10 @@ def _patch(file: Path | None) -> list[Any]:
 
 
 def _audited(settings: Settings, purpose: str, revision: str) -> None:
-    from ostiary.cli.names import reveal_entry
-    from ostiary.state import State
+    from ostiary.cli.names import reading
 
-    facts = {"subjects": "all that have decisions", "policy": revision}
-    with State.open(settings) as state:
-        state.audit.append([reveal_entry(settings, "compared a policy with recorded decisions", purpose, facts)])
+    with reading(settings, "compared a policy with recorded decisions", f"policy {revision}", purpose):
+        pass
 
 
 def _with_progress(what: "Replay") -> "WhatIf":

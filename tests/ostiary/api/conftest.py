@@ -14,7 +14,7 @@ from ostiary.api.app import create_app
 from ostiary.api.door import Door
 from ostiary.api.errors import RefusedError
 from ostiary.api.tokens import Tokens
-from ostiary.api.views import LabelOrder
+from ostiary.api.views import LabelOrder, ReadingOrder
 from ostiary.store import ActionRecord, DecisionRecord, EntityRecord, LabelRecord, RunRecord, Store
 
 PLAIN = {"ip-aa11": "203.0.113.7", "user-bb22": "mallory@example.org"}
@@ -42,6 +42,10 @@ class World:
         self.asked.append(("reveal", pseudonym, purpose, actor))
         return PLAIN.get(pseudonym)
 
+    def note(self, order: ReadingOrder, actor: str) -> int:
+        self.asked.append(("note", order.what, order.about, order.purpose, *order.subjects, actor))
+        return sum(subject in PLAIN for subject in order.subjects)
+
     def label(self, order: LabelOrder, actor: str) -> LabelRecord | None:
         self.asked.append(("label", order.subject, order.verdict, order.note, actor))
         if self.store.entity(order.subject) is None:
@@ -58,7 +62,7 @@ class World:
     def app(self) -> Door:
         return create_app(
             self.store, self.tokens, lambda: self.health,
-            checkpoint=lambda: self.checkpoint, undo=self.undo, reveal=self.reveal,
+            checkpoint=lambda: self.checkpoint, undo=self.undo, reveal=self.reveal, note=self.note,
             label=self.label, withdraw=self.withdraw,
             push=lambda name, body, packed: 1 if name == "shop" else None,
         )  # fmt: skip
@@ -109,7 +113,6 @@ def fill(store: Store) -> None:
         )
         for state in ("active", "expired")
     )
-
 
     store.put_label(
         LabelRecord("label-1", 5, 6, "user-bb22", False, True, (("scan.vertical", 0.5, ()),), "our scanner", "analyst")

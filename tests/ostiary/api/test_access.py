@@ -17,6 +17,7 @@ EXPECTED = {
     ("GET", "/entities/{pseudonym}"): ALL,
     ("GET", "/entities/{pseudonym}/explain"): "analyst approver auditor privacy_officer admin",
     ("POST", "/entities/{pseudonym}/reveal"): "privacy_officer",
+    ("POST", "/reveals"): "privacy_officer",
     ("GET", "/decisions"): ALL,
     ("GET", "/decisions/{decision_id}"): "analyst approver auditor privacy_officer admin",
     ("GET", "/actions"): ALL,
@@ -59,6 +60,8 @@ def test_the_table_has_exactly_these_routes() -> None:
 def test_each_route_with_each_caller(client: Client, method: str, path: str, caller: str) -> None:
     role = {"nobody": None, "wrong": WRONG}.get(caller, caller)
     body = {"json": {"purpose": "incident 12"}} if path.endswith("/reveal") else {}
+    if (method, path) == ("POST", "/reveals"):
+        body = {"json": {"what": "made decisions again", "purpose": "incident 12"}}
     if (method, path) == ("POST", "/labels"):
         body = {"json": {"subject": "ip-aa11", "verdict": "benign"}}
     reply = client(method, filled(path), role, **body)

@@ -280,3 +280,15 @@ def test_importing_the_package_is_cheap() -> None:
 
 def test_sqlite_is_new_enough() -> None:
     assert sqlite3.sqlite_version_info >= (3, 37)  # STRICT tables
+
+
+def test_a_command_that_reads_names_is_noted(make_world: Any, client_of: Any) -> None:
+    ask = client_of(make_world)
+    order = {"what": "made decisions again", "about": "all", "purpose": "yearly audit", "subjects": ["ip-aa11", "x"]}
+    reply = ask("POST", "/reveals", "privacy_officer", json=order)
+    assert (reply.status_code, reply.json()) == (200, {"subjects": 1})
+    assert make_world.asked == [
+        ("note", "made decisions again", "all", "yearly audit", "ip-aa11", "x", "privacy_officer")
+    ]
+    for wrong in ({"purpose": ""}, {"what": ""}, {"subjects": ["x"] * 1_001}, {"subjects": ["x" * 129]}, {"more": 1}):
+        assert ask("POST", "/reveals", "privacy_officer", json={**order, **wrong}).status_code == 422
