@@ -83,8 +83,8 @@ def open_logs(settings: Settings, receivers: Receivers) -> Watch:
     if (state / STORE).exists():
         with Reader.open(state / STORE) as store:
             records = store.positions()
-    marks, entries = positions(records)
-    watch = Watch(settings.sensors, marks, entries, receivers, time.time_ns())
+    marks, since = positions(records)
+    watch = Watch(settings.sensors, marks, since, receivers, time.time_ns())
     watch.open()
     return watch
 

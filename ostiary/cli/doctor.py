@@ -113,7 +113,7 @@ def _program(name: str, arguments: tuple[str, ...], cost: str) -> Check:
 
 
 def _opa_server(settings: Settings, url: str, needed: bool, cost: str) -> Check:
-    from ostiary.engine import opa_server
+    from ostiary.deciding import opa_server
     from policy.errors import PolicyError
 
     try:

@@ -76,10 +76,8 @@ def method_name(text: str) -> str:
 
 def credentials(found: Mapping[bytes, str], certificate: str = "", uri: str = "") -> Credentials:
     """Return what headers bring to prove who asks; the certificate as the dialect found it."""
-    if len(found) < 3 and not certificate and not uri:
-        return NOTHING
-    read = found.get
-    return Credentials(certificate, uri, read(b"authorization", ""), read(b"cookie", ""), read(b"x-api-key", ""))
+    brought = (certificate, uri, *(found.get(name, "") for name in (b"authorization", b"cookie", b"x-api-key")))
+    return Credentials(*brought) if any(brought) else NOTHING
 
 
 def vouched_certificate(found: Mapping[bytes, str]) -> tuple[str, str]:

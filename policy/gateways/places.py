@@ -18,7 +18,7 @@ _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]|[0-9a-f:.]+")
 
 @lru_cache(65_536)
 def clean_path(target: str) -> str:
-    """Return a request target's path: decoded once, without query, parameters and dot segments; raise `DialectError`."""
+    """Return the path of a target: decoded once, without query, parameters and dot segments; raise `DialectError`."""
     if len(target) > MAX_PATH_BYTES:
         raise DialectError("gateway.path", f"the path is longer than {MAX_PATH_BYTES} bytes")
     path = target.partition("?")[0].partition("#")[0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compliance.audit import verify
-from ostiary.engine import policy_engine
+from ostiary.deciding import policy_engine
 from ostiary.errors import NotRepeatableError, StateError
 from ostiary.history import Again, plain_document, repeat
 from ostiary.recorder import Recorder

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from ostiary import replay as replaying
-from ostiary.engine import policy_engine
+from ostiary.deciding import policy_engine
 from ostiary.recorder import Recorder
-from ostiary.replay import Replay, replay
+from ostiary.replay import Replay, budget_start, replay
 from ostiary.settings import Settings
 from ostiary.state import State
 from ostiary.store import RunRecord
 from policy.bundles import load_bundle
 from policy.decide import Decider
 from policy.errors import BundleError
-from policy.patch import patched, thresholds
+from policy.patch import budget, patched, thresholds
 from policy.values import AccessRequest, Resource, Subject
 from risk.values import Assessment, Level
 from sensors.values import Entity, EntityKind
@@ -96,3 +96,13 @@ def test_a_bundle_that_does_not_compile_is_told_before_anything_begins(directory
     broken = dataclasses.replace(load_bundle(), modules={"a.rego": "package ostiary\ndecision := {"})
     with pytest.raises(BundleError):
         replay(Replay(directory, broken))
+
+
+def test_an_alarm_budget_is_kept_in_the_history(directory: Path) -> None:
+    start = budget_start(directory, None, per_day=2)
+    assert 0.75 < start <= 0.85  # ten addresses a day: the two riskiest may reach it
+    bundle = load_bundle()
+    found = replay(Replay(directory, patched(bundle, budget(bundle, start))))
+    assert len(found.newly_denied.people | found.newly_allowed.people) == 1  # that of 0.75 was denied
+    assert budget_start(directory, None, per_day=0) > 0.95
+    assert budget_start(directory, 0.0, per_day=1) <= 0.95

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ostiary.cli.policy.shadow import command
-from ostiary.engine import make_decider
+from ostiary.deciding import make_decider
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings
 from ostiary.state import State
