@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ostiary.engine import Engine, Outcome, collect_rarely, make_decider
+from ostiary.deciding import make_decider
+from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.settings import Settings
 from response.guards import NeverList
 from response.ports import AuditSink
@@ -20,8 +21,12 @@ from response.responder import Responder
 from response.values import Action, ActionState
 from risk.engine import RiskEngine
 from risk.feedback import Feedback
+from sensors.begun import Begun
+from sensors.errors import UnreadableInputError
+from sensors.logs.years import looked_at, present
 from sensors.merge import merge
-from sensors.registry import Input, open_source
+from sensors.registry import Input, best_format, find_format, open_source
+from sensors.settings import SourceSettings
 from sensors.values import Counters, Source, never
 
 
@@ -63,16 +68,33 @@ def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink, labe
 
 
 def open_inputs(paths: Sequence[str], format_name: str, settings: Settings, now_ns: int) -> list[Source]:
-    """Open every input, `-` as a capture on standard input; raise `SensorError` for the first that cannot be read."""
-    return [_open(path, format_name, settings, now_ns) for path in paths]
+    """Open every input, `-` as standard input; raise `SensorError` for the first that cannot be read.
+
+    A log whose stamps have no year gets it from its file's time, or from the other inputs.
+    """
+    looks = [None if path == "-" else looked_at(Path(path)) for path in paths]
+    presents = [
+        now_ns if look is None else present(look, [other for other in looks if other and other is not look], now_ns)
+        for look in looks
+    ]
+    return [_open(path, format_name, settings, now) for path, now in zip(paths, presents, strict=True)]
 
 
 def _open(path: str, format_name: str, settings: Settings, now_ns: int) -> Source:
-    if path == "-":
+    options = settings.sensors.sources.get(path, SourceSettings())
+    format_name = format_name or options.format
+    if path != "-":
+        return open_source(Input(Path(path), path, settings.sensors, now_ns, zone=options.zone), format_name)
+    try:
+        stream = Begun(sys.stdin.fileno())
+    except (OSError, ValueError) as error:
+        raise UnreadableInputError(f"standard input: {error}") from error
+    item = Input(Path(path), path, settings.sensors, now_ns, first=stream.head, stream=stream, zone=options.zone)
+    if format_name == "pcap" or best_format(stream.head, path) == find_format("pcap"):
         from sensors.packets.capture import CaptureSource
 
-        return CaptureSource.from_stream(sys.stdin.buffer, path, settings.sensors)
-    return open_source(Input(Path(path), path, settings.sensors, now_ns), format_name)
+        return CaptureSource.from_stream(stream, path, settings.sensors)
+    return open_source(item, format_name)
 
 
 def judge(engine: Engine, sources: Sequence[Source], stop: Callable[[], bool] = never) -> Iterator[list[Outcome]]:

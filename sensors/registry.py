@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import sensors.formats
+from sensors.begun import Begun
 from sensors.errors import UnknownFormatError, UnreadableInputError
 from sensors.logs.feed import Feed
 from sensors.logs.packed import is_packed, plain_head
@@ -37,6 +38,8 @@ class Input:
     """Opens where the lines come from, instead of the file at `path`; what it does is counted in the counters."""
     first: bytes | None = None
     """What the lines begin with, where `path` is no file."""
+    stream: Begun | None = None
+    """Read this to its end instead of the file at `path`."""
     mark: Mark | None = None
     """How far the source had been read before."""
     zone: str = ""
@@ -44,7 +47,7 @@ class Input:
 
     def inside(self, head: bytes) -> "Input":
         """Return the input that lines within these lines are, which begins with `head` and is opened by nobody."""
-        return replace(self, follow=False, feed=None, first=head, mark=None)
+        return replace(self, follow=False, feed=None, stream=None, first=head, mark=None)
 
     def head(self) -> bytes:
         """Return the first plain bytes; raise `UnreadableInputError`."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from sensors.begun import Begun
 from sensors.errors import UnreadableInputError
 from sensors.logs.lines import Block, LineCutter
 from sensors.logs.packed import plain
@@ -34,18 +35,44 @@ def read_some(stream: BinaryIO, path: Path) -> bytes:
 
 def read_blocks(path: Path, max_line_bytes: int, counters: Counters, stop: Callable[[], bool]) -> Iterator[Block]:
     """Yield the lines of a file from its beginning to its end."""
-    cutter = LineCutter(max_line_bytes)
     with open_file(path) as stream:
-        for data in plain(_pieces(stream, path, counters, stop), counters):
-            yield from cutter.feed(data)
+        yield from _blocks(_pieces(stream, path, stop), max_line_bytes, counters, stop)
+
+
+def read_stream(stream: Begun, max_line_bytes: int, counters: Counters, stop: Callable[[], bool]) -> Iterator[Block]:
+    """Yield the lines of a pipe from its beginning to its end."""
+    yield from _blocks(_poured(stream, stop), max_line_bytes, counters, stop)
+
+
+def _blocks(
+    pieces: Iterator[bytes], max_line_bytes: int, counters: Counters, stop: Callable[[], bool]
+) -> Iterator[Block]:
+    cutter = LineCutter(max_line_bytes)
+    for data in plain(_counted(pieces, counters), counters):
+        yield from cutter.feed(data)
     if not stop():
         yield from cutter.finish()
 
 
-def _pieces(stream: BinaryIO, path: Path, counters: Counters, stop: Callable[[], bool]) -> Iterator[bytes]:
+def _counted(pieces: Iterator[bytes], counters: Counters) -> Iterator[bytes]:
+    for data in pieces:
+        counters.bytes += len(data)
+        yield data
+
+
+def _pieces(stream: BinaryIO, path: Path, stop: Callable[[], bool]) -> Iterator[bytes]:
     while not stop():
         data = read_some(stream, path)
         if not data:
             return
-        counters.bytes += len(data)
+        yield data
+
+
+def _poured(stream: Begun, stop: Callable[[], bool]) -> Iterator[bytes]:
+    while not stop():
+        if stream.waits():
+            continue
+        data = stream.read(READ_BYTES)
+        if not data:
+            return
         yield data

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from sensors.logs.acquire import open_file, read_blocks
+from sensors.logs.acquire import open_file, read_blocks, read_stream
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.feed import Feed
@@ -106,7 +106,13 @@ class LogSource:
         if self.feed is not None:
             yield from self._follow(stop)
             return
-        for block in read_blocks(self._item.path, self._item.settings.max_line_bytes, self.counters, stop):
+        limit, stream = self._item.settings.max_line_bytes, self._item.stream
+        blocks = (
+            read_blocks(self._item.path, limit, self.counters, stop)
+            if stream is None
+            else read_stream(stream, limit, self.counters, stop)
+        )
+        for block in blocks:
             yield self._batch(block, self._item.now_ns)
 
     def _follow(self, stop: Callable[[], bool]) -> Iterator[Batch]:

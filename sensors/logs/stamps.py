@@ -36,6 +36,12 @@ def stamp(line: bytes, now_ns: int) -> int:
     return _read(name, text, now_ns)
 
 
+def has_no_year(line: bytes) -> bool:
+    """Whether a line's time stamp is one of RFC 3164, which leaves the year out."""
+    found = _STAMP.groups(line)
+    return found is not None and bool(found[_STAMP.names.index("syslog")])
+
+
 def _read(name: str, text: bytes, now_ns: int) -> int:
     if name == "iso":
         return iso(text)

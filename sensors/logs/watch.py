@@ -32,6 +32,8 @@ FORMAT = "format"
 """The member of a place that says how a log was read before: right after a rotation there is nothing to recognise."""
 _UNTOLD = ("push:", "-")
 """Beginnings of entries that don't tell what comes there."""
+_TICK_NS = 20_000_000
+"""Times of files come from a clock that ticks up to 100 times a second."""
 _WILD = frozenset("*?[")
 
 
@@ -106,14 +108,14 @@ class Watch:
     def _look_at(self, pattern: str, first: bool) -> None:
         for name in self._files(pattern):
             try:
-                if self._is_ready(Path(name), first):
+                if self._is_ready(Path(name), self.patterns[pattern]):
                     self._follow(name, pattern, None if first else self.patterns[pattern])
                     self.refused.pop(name, None)
             except (SensorError, OSError) as error:
                 self.refused[name] = getattr(error, "code", "sensors.unreadable")
 
-    def _is_ready(self, path: Path, first: bool) -> bool:
-        """Whether a file that isn't followed should be now."""
+    def _is_ready(self, path: Path, since: int) -> bool:
+        """Whether a file that isn't followed should be now; `since` when (ns) its pattern has been watched."""
         status, name = path.stat(), str(path)
         now, before = (status.st_size, status.st_mtime_ns), self._seen.get(name)
         self._seen[name] = now
@@ -123,7 +125,7 @@ class Watch:
         with path.open("rb") as stream:
             packed = is_packed(stream.read(4))
         if packed:
-            return not first and name not in self.refused and before == now
+            return status.st_ctime_ns > since - _TICK_NS and name not in self.refused and before == now
         return before != now
 
     def _files(self, pattern: str) -> Iterator[str]:
