@@ -21,8 +21,10 @@ from ostiary.state import ROOT_KEY, STORE, VAULT
 from ostiary.store import PastDecision, Reader
 from policy.bundles import Bundle
 from policy.engines.embedded import EmbeddedEngine
+from policy.patch import within_budget
 from policy.whatif import Past, WhatIf, compare
 
+DAY_NS = 86_400_000_000_000
 PART = 10_000
 """Decisions that a process compares at a time."""
 ALONE = 5_000
@@ -52,6 +54,25 @@ def replay(what: Replay, progress: Callable[[int, int], None] = lambda *_: None,
         found.merge(part)
         progress(min(done, last) - first + 1, last - first + 1)
     return found
+
+
+def budget_start(state: Path, since_s: float | None, per_day: float) -> float:
+    """Return the lowest risk at which the recorded history would have kept an alarm budget; raise `StoreError`.
+
+    An alarm is an entity on a day (UTC, event time) at its riskiest, however often it was decided on.
+    """
+    worst: dict[tuple[int, str], float] = {}
+    with Reader.open(state / STORE) as store:
+        after, last = 0, store.numbers()[1]
+        since = 0 if since_s is None else max(0, store.newest_time() - int(since_s * 1e9))
+        while page := store.history(after, last, since):
+            for item in page:
+                risk = json.loads(item.document).get("risk", {}).get("risk")
+                if risk is not None:
+                    key = item.ts // DAY_NS, item.pseudonym
+                    worst[key] = max(worst.get(key, 0.0), risk)
+            after = page[-1].number
+    return within_budget(list(worst.values()), per_day, len({day for day, _ in worst}))
 
 
 def _compared(what: Replay, since: int, first: int, last: int, processes: int) -> Iterator[tuple[int, WhatIf]]:

@@ -39,11 +39,7 @@ def patched(bundle: Bundle, operations: object) -> Bundle:
 
 def thresholds(bundle: Bundle, bands: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return the patch that makes risk bands begin elsewhere; raise `BundleError` where the bundle has none such."""
-    held: Any = bundle.data
-    for key in BANDS:
-        held = held.get(key) if isinstance(held, Mapping) else None
-    if not isinstance(held, list) or not all(isinstance(band, Mapping) for band in held):
-        raise BundleError(f"the bundle has no risk bands at {'.'.join(BANDS)}")
+    held = _bands(bundle)
     places = {band.get("name"): number for number, band in enumerate(held)}
     if unknown := sorted(set(bands) - set(places)):
         raise BundleError(f"the bundle has no risk band {', '.join(unknown)}, but {', '.join(map(str, places))}")
@@ -51,6 +47,32 @@ def thresholds(bundle: Bundle, bands: Mapping[str, float]) -> list[dict[str, Any
         {"op": "replace", "path": f"/{'/'.join(BANDS)}/{places[name]}/at_least", "value": at_least}
         for name, at_least in bands.items()
     ]
+
+
+def _bands(bundle: Bundle) -> list[Any]:
+    held: Any = bundle.data
+    for key in BANDS:
+        held = held.get(key) if isinstance(held, Mapping) else None
+    if not isinstance(held, list) or not all(isinstance(band, Mapping) for band in held):
+        raise BundleError(f"the bundle has no risk bands at {'.'.join(BANDS)}")
+    return held
+
+
+def budget(bundle: Bundle, start: float) -> list[dict[str, Any]]:
+    """Return the patch that lets the band `high`, which refuses, begin at a risk, and `critical` not below it."""
+    found = thresholds(bundle, {"high": start})
+    critical = next(band["at_least"] for band in _bands(bundle) if band.get("name") == "critical")
+    return found + thresholds(bundle, {"critical": max(critical, start)})
+
+
+def within_budget(risks: Sequence[float], per_day: float, days: int) -> float:
+    """Return the lowest risk at which no more than `per_day` alarms a day would have begun.
+
+    `risks` are the highest of each entity on each day; a risk has four decimal places. 1.0001 where none may begin.
+    """
+    allowed = int(per_day * days)
+    highest = sorted(risks, reverse=True)
+    return round(highest[allowed] + 1e-4, 4) if len(highest) > allowed else (highest[-1] if highest else 1.0)
 
 
 def _apply(data: Any, operation: Any) -> None:  # JSON values

@@ -57,7 +57,7 @@ class PolicySettings:
     log_to: tuple[str, ...] = field(
         default=(),
         metadata={
-            "doc": "Where decisions are told: `opa=URL` (decision log), `ocsf=FILE` (JSON Lines), `otlp=URL`; none: nowhere."
+            "doc": "Where decisions are told: `opa=URL` (decision log), `ocsf=FILE` (JSON Lines), `otlp=URL`."
         },
     )
     log_days: Annotated[int, Ge(1)] = field(

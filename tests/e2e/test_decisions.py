@@ -29,6 +29,11 @@ def test_a_proposed_policy_beside_and_after_the_active_one(ostiary: Ostiary, aut
     assert found["newly_denied"]["people"] == 1
     assert ostiary("policy", "what-if", "next", "--max-newly-denied", "0", code=1).stderr
     assert json.loads(ostiary("policy", "what-if", "--json").stdout)["changes"] == []
+    for path in (tmp_path / "next").glob("*_test.rego"):
+        path.unlink()
+    refused = ostiary("policy", "activate", "next", "--no-opa", "--max-newly-denied", "0", code=1).stderr
+    assert "would be denied anew" in refused
+    assert "begins at" in ostiary("policy", "what-if", "--alarm-budget", "0").stderr
 
     changed = found["newly_denied"]["examples"][0]["id"]
     explained = ostiary("policy", "explain", changed, "--bundle", "next").stdout

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policy.bundles import load_bundle
 from policy.errors import BundleError
-from policy.patch import MAX_OPERATIONS, patched, thresholds
+from policy.patch import MAX_OPERATIONS, budget, patched, thresholds, within_budget
 
 AT = "/ostiary/config"
 
@@ -64,3 +66,27 @@ def test_a_threshold_moves_its_band_alone() -> None:
         thresholds(bundle, {"hihg": 0.6})
     with pytest.raises(BundleError, match="no risk bands at"):
         thresholds(patched(bundle, [{"op": "remove", "path": f"{AT}/bands"}]), {"high": 0.6})
+
+
+@pytest.mark.parametrize(
+    ("per_day", "days", "start"), [(1, 2, 0.5001), (2, 2, 0.1001), (0.5, 2, 0.8001), (0, 2, 0.9001), (9, 2, 0.1)]
+)
+def test_the_lowest_risk_that_keeps_a_budget(per_day: float, days: int, start: float) -> None:
+    assert within_budget([0.5, 0.9, 0.1, 0.8, 0.3], per_day, days) == start
+    assert within_budget([], per_day, days) == 1.0
+
+
+@given(risks=st.lists(st.integers(0, 10_000), min_size=1), per_day=st.floats(0, 20), days=st.integers(1, 9))
+def test_a_budget_is_kept_and_used(risks: list[int], per_day: float, days: int) -> None:
+    found = [risk / 10_000 for risk in risks]
+    start = within_budget(found, per_day, days)
+    assert sum(risk >= start for risk in found) <= int(per_day * days)
+    lower = max((risk for risk in found if risk < start), default=None)
+    assert lower is None or sum(risk >= lower for risk in found) > int(per_day * days)
+
+
+@pytest.mark.parametrize(("start", "critical"), [(0.5, 0.9), (0.95, 0.95), (1.0001, 1.0001)])
+def test_a_budget_moves_critical_no_lower(start: float, critical: float) -> None:
+    bands = patched(load_bundle(), budget(load_bundle(), start)).data["ostiary"]["config"]["bands"]
+    found = {band["name"]: band["at_least"] for band in bands}
+    assert (found["high"], found["critical"]) == (start, critical)

@@ -13,7 +13,7 @@ from ostiary.cli.options import common, read_settings
 from ostiary.settings import Settings
 
 if TYPE_CHECKING:  # heavy, and --help needs none of it
-    from ostiary.replay import Replay
+    from ostiary.replay import Replay, budget_start
     from policy.whatif import Group, WhatIf
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -63,6 +63,10 @@ class Threshold(click.ParamType[Any]):
     help="Let a risk band of the bundle begin here, e.g. high=0.6.",
 )  # fmt: skip
 @click.option(
+    "--alarm-budget", type=click.FloatRange(0), metavar="COUNT",
+    help="Let the band that refuses begin where so many entities a day would have reached it.",
+)  # fmt: skip
+@click.option(
     "--patch", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="JSON Patch (RFC 6902) of the bundle's data.",
 )  # fmt: skip
@@ -75,7 +79,8 @@ class Threshold(click.ParamType[Any]):
 )  # fmt: skip
 @common
 def command(
-    bundle: str, since: float | None, bands: tuple[tuple[str, float], ...], patch: Path | None,
+    bundle: str, since: float | None, bands: tuple[tuple[str, float], ...], alarm_budget: float | None,
+    patch: Path | None,
     max_newly_denied: int | None, purpose: str, config: str | None, state: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Decide the recorded decisions again with BUNDLE (default: the one in force), and say what would change.
@@ -87,18 +92,23 @@ def command(
     Examples:
       ostiary policy what-if /etc/ostiary/next --since 7d
       ostiary policy what-if --risk-threshold high=0.6
+      ostiary policy what-if --alarm-budget 5 --since 7d
       ostiary policy what-if next --max-newly-denied 0 --purpose "change 31"
     """
     from ostiary.deciding import policy_bundle
     from ostiary.replay import Replay
     from ostiary.state import existing
     from policy.bundles import load_bundle
-    from policy.patch import patched, thresholds
+    from policy.patch import budget, patched, thresholds
 
     settings = read_settings(config, state)
     directory = existing(settings)
     proposed = load_bundle(bundle) if bundle else policy_bundle(settings)
     operations = _patch(patch) + thresholds(proposed, dict(bands)) if bands else _patch(patch)
+    if alarm_budget is not None:
+        start = budget_start(directory, since, alarm_budget)
+        operations += budget(proposed, start)
+        click.echo(f"{alarm_budget:g} a day: the band `high` begins at {start:g}", err=True)
     if operations:
         proposed = patched(proposed, operations)
     if purpose.strip():
