@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def until(holds: Callable[[], object], what: str, seconds: float = SETTLE_S) -> 
 
 def decided(folder: Path) -> list[tuple[str, int, str, float, str]]:
     """Return what was decided: source, line, reason, risk, verdict, with nothing that names anybody."""
-    with sqlite3.connect(f"file:{folder}/state/ostiary.db?mode=ro", uri=True) as store:
+    with closing(sqlite3.connect(f"file:{folder}/state/ostiary.db?mode=ro", uri=True)) as store:
         rows = store.execute("SELECT source, seq, reason, document, verdict FROM decision").fetchall()
     return sorted(
         (Path(source).name, seq, reason, json.loads(document)["risk"]["risk"], verdict)
@@ -157,7 +158,7 @@ def judged(folder: Path) -> int:
     if not path.exists():
         return 0
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
             return sum(json.loads(row[0]).get("read", 0) for row in store.execute("SELECT counters FROM position"))
     except sqlite3.OperationalError:  # it is being made
         return 0
