@@ -13,7 +13,7 @@ from ostiary.cli.options import common, read_settings
 from ostiary.settings import Settings
 
 if TYPE_CHECKING:  # heavy, and --help needs none of it
-    from ostiary.replay import Replay, budget_start
+    from ostiary.replay import Replay
     from policy.whatif import Group, WhatIf
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -96,7 +96,7 @@ def command(
       ostiary policy what-if next --max-newly-denied 0 --purpose "change 31"
     """
     from ostiary.deciding import policy_bundle
-    from ostiary.replay import Replay
+    from ostiary.replay import Replay, budget_start
     from ostiary.state import existing
     from policy.bundles import load_bundle
     from policy.patch import budget, patched, thresholds
