@@ -4,11 +4,12 @@
     [Sat Nov 21 21:34:49.453232 2026] [authz_core:error] [pid 17:tid 18] [client 192.0.2.7:51380] AH01630: client denied
 
 Guarantees: a refused password or user is an AUTH row, a refused request an HTTP row with the status that the message
-implies (403, 404, ... ; 429 for a limit), a finding of ModSecurity or a function definition in a header (CVE-2014-6271)
-an ALERT row. Apache names no method and gives the file's path instead of the request's, except in "Invalid URI". Lines
-without a client and other messages are ignored. nginx doesn't escape what clients send: a line that names two different
-clients could be meant to blame one of them, and is malformed. The access log of the same server tells most refusals as
-well.
+implies (403, 404, ... ; 429 for a limit), a finding of ModSecurity or a function definition in a header
+(CVE-2014-6271) an ALERT row. What a rule of the operator's forbids, a script that isn't there and an endless address
+are both: a request that was refused, and a minor alert. Apache names no method and gives the file's path instead of
+the request's, except in "Invalid URI". Lines without a client and other messages are ignored. nginx doesn't escape
+what clients send: a line that names two different clients could be meant to blame one of them, and is malformed. The
+access log of the same server tells most refusals as well.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ _FAILURE, _INVALID, _SUCCESS = AuthOutcome.FAILURE, AuthOutcome.INVALID_USER, Au
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """What a message means: an outcome of authentication, or the status of a refused request; neither: an alert."""
+    """What a message means: an outcome of authentication, or the status of a refused request, an alert, or both."""
 
     expression: str
     outcome: AuthOutcome | None = None
@@ -54,6 +55,8 @@ class _Message:
     alert: str = ""
 
 
+_FORBIDDEN = "a request that a rule of the server's forbids"
+_NO_SCRIPT = "a request for a script that isn't there"
 _NGINX_MESSAGES = (
     _Message(r'^user "(?P<user>.*)" was not found in "', _INVALID),
     _Message(r'^user "(?P<user>.*)": password mismatch', _FAILURE),
@@ -61,8 +64,10 @@ _NGINX_MESSAGES = (
     _Message(r"^client login failed: ", _FAILURE, service="mail"),
     _Message(r"^client logged in\b", _SUCCESS, service="mail"),
     _Message(r"^ModSecurity: ", alert="ModSecurity"),
-    _Message(r'^access forbidden by |^directory index of ".*" is forbidden| failed \(13: ', status=403),
-    _Message(r' failed \((?:2|20|36): | is not found \(\d+: |"Primary script unknown"', status=404),
+    _Message(r"^access forbidden by ", status=403, alert=_FORBIDDEN),
+    _Message(r'^directory index of ".*" is forbidden| failed \(13: ', status=403),
+    _Message(r'"Primary script unknown"', status=404, alert=_NO_SCRIPT),
+    _Message(r" failed \((?:2|20|36): | is not found \(\d+: ", status=404),
     _Message(r"^(?:delaying requests|limiting (?:requests|connections))\b", status=429),
     _Message(r"^client sent |^client intended to send too large ", status=400),
 )
@@ -82,18 +87,18 @@ _APACHE_MESSAGES = (
         r"^\S+: (?:warning: \S+: ignoring function definition attempt|error importing function definition for )",
         alert="function definition in a request header (CVE-2014-6271)",
     ),
-    _Message(r"^client denied by server configuration: (?P<path>.*)$", status=403),
+    _Message(r"^client denied by server configuration: (?P<path>.*)$", status=403, alert=_FORBIDDEN),
     _Message(r"^Cannot serve directory (?P<path>\S*): ", status=403),
     _Message(r"^(?:Directory index forbidden by |access to .* denied)", status=403),
     _Message(r"^(?:attempt to invoke directory as script|Options ExecCGI is off in .*): (?P<path>.*)$", status=403),
     _Message(r"^File does not exist: (?P<path>.*)$", status=404),
-    _Message(r"^script '(?P<path>.*)' not found or unable to stat", status=404),
-    _Message(r"^script not found or unable to stat: (?P<path>.*)$", status=404),
-    _Message(r"^stderr from (?P<path>.*): script not found or unable to stat", status=404),
-    _Message(r"Primary script unknown", status=404),
+    _Message(r"^script '(?P<path>.*)' not found or unable to stat", status=404, alert=_NO_SCRIPT),
+    _Message(r"^script not found or unable to stat: (?P<path>.*)$", status=404, alert=_NO_SCRIPT),
+    _Message(r"^stderr from (?P<path>.*): script not found or unable to stat", status=404, alert=_NO_SCRIPT),
+    _Message(r"Primary script unknown", status=404, alert=_NO_SCRIPT),
     _Message(r"^Invalid URI in request (?P<request>.*)$", status=400),
     _Message(r"^Invalid method in request (?P<path>.*)$", status=400),
-    _Message(r"^request failed: URI too long", status=414),
+    _Message(r"^request failed: URI too long", status=414, alert="an address longer than the server takes"),
     _Message(r"^request failed: |^client sent ", status=400),
 )  # fmt: skip
 
@@ -181,13 +186,12 @@ def _tell(
         out.auth(
             ts, seq, message.outcome, orig=client, user=groups.get("user", b""), service=service, method="password"
         )
-    elif message.status:
+    if message.status:
         out.http(ts, seq, message.status, 0, orig=client, host=host, method=method, path=path)
-    else:
+    if message.alert:
         number, told = _MODSECURITY.groups(text) or (b"0",), _MODSECURITY_TEXT.groups(text) or (b"",)
-        signature = told[0] or message.alert.encode()
-        codes = (out.host(client), 0, 0, out.text(signature), out.text(message.alert))
-        out.row(Kind.ALERT, (ts, seq, 0, *codes, int(number[0]), 2))
+        codes = (out.host(client), 0, 0, out.text(told[0] or message.alert.encode()), out.text(message.alert))
+        out.row(Kind.ALERT, (ts, seq, 0, *codes, int(number[0]), 3 if message.status else 2))
 
 
 def _address(client: bytes, with_port: bool) -> bytes:

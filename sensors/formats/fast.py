@@ -12,7 +12,7 @@ from sensors.logs.errors import MalformedLineError
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import share
 from sensors.logs.source import LogSource
-from sensors.logs.time import iso, rfc3164
+from sensors.logs.time import MONTHS, iso, rfc3164
 from sensors.registry import Format, Input
 from sensors.values import Kind, Source
 
@@ -21,7 +21,6 @@ _LINE = Pattern(
     r"\[\d+:(\d{1,18}):\d+\] (.*) \[\*\*\] (?:\[Classification: ([^\]]*)\] )?"
     r"\[Priority: (\d{1,2})\] \{([^}]*)\} (\S+) -> (\S+)\s*$"
 )
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
 class FastParser:
@@ -51,7 +50,7 @@ def _time(month: bytes, day: bytes, year: bytes, clock: bytes, now_ns: int) -> i
         return iso(b"%b-%b-%b %b" % (year if len(year) == 4 else b"20" + year, month, day, clock))
     if not 1 <= int(month) <= 12:
         raise MalformedLineError("log.time", "no such month")
-    return rfc3164(b"%b %2d %b" % (_MONTHS[int(month) - 1], int(day), clock), now_ns)
+    return rfc3164(b"%b %2d %b" % (MONTHS[int(month) - 1], int(day), clock), now_ns)
 
 
 def _recognise(head: bytes, name: str) -> int:

@@ -66,6 +66,8 @@ class Columns:
 
     def first_bytes(self) -> Bytes:
         """Return the first byte of each line; anything for an empty one."""
+        if not self.raw:
+            return np.zeros(len(self.plain), np.uint8)
         first: Bytes = self.data[np.minimum(self.starts, len(self.data) - 1)]
         return first
 

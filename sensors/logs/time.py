@@ -15,12 +15,8 @@ SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 _END = 4_102_444_800  # 2100-01-01, in seconds
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1
-    )
-}
+MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_MONTHS = {name: number for number, name in enumerate(MONTHS, 1)}
 _CACHED = 4096
 
 

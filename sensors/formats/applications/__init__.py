@@ -1,13 +1,15 @@
 """Logs of services that write their own files: databases, mail, directories, voice, web applications, proxies.
 
-Guarantees: one AUTH row for each line that tells of a failed, refused or successful login and whose client is named (in
-the line, or an earlier one of the same session). Which messages those are is data: `sensors.logs.services`. A line is
-tried with the services that its shape fits, in the order of the data; JSON objects by their keys. Text in front of a
-JSON object or a time stamp (the name of a container) is passed over. A line without a time stamp takes that of the last
-one of known shape, as Java and Erlang write them. Lines of known shape without news, and all others, are `ignored`.
-Lines with a syslog header among them are read as the format `auth` reads them, which knows the same services.
+Guarantees: one AUTH row for each line that tells of a failed, refused or successful login and whose client is named
+(in the line, or an earlier one of the same session). Which messages those are is data: `sensors.logs.services`. A line
+is tried with the services that its shape fits, in the order of the data; JSON objects by their keys. Text in front of
+a JSON object or a time stamp (the name of a container) is passed over. A line without a time stamp takes that of the
+last one of known shape, as Java and Erlang write them; a time of day is taken with the day of that one, else of the
+present. Lines of known shape without news, and all others, are `ignored`. Lines with a syslog header among them are
+read as the format `auth` reads them, which knows the same services.
 """
 
+import contextlib
 from functools import cache
 
 from sensors.formats.auth import AuthParser
@@ -20,7 +22,7 @@ from sensors.logs.recognise import head_lines
 from sensors.logs.rules import RuleSet
 from sensors.logs.services import Service, services
 from sensors.logs.source import LogSource
-from sensors.logs.stamps import stamp
+from sensors.logs.stamps import clock, stamp
 from sensors.logs.syslog import record
 from sensors.registry import Format, Input
 from sensors.values import Source
@@ -73,7 +75,7 @@ class ApplicationParser:
             return self._objects.read(line[line.index(b"{") :], seq, out)
         fitting = self._shapes.find(line)
         before = self._before
-        if fitting:
+        if fitting and not (line[2:3] == b":" or line[3:4] == b":"):  # but for a mere time of day
             self._before = line
         for service in fitting:
             if found := self._shapes.rules(service).find(line):
@@ -99,10 +101,16 @@ def is_object(line: bytes) -> bool:
 
 
 def _time(line: bytes, before: bytes, now_ns: int) -> int:
-    try:
+    """Return the time of a line; a time of day, or none, is taken with the day, or time, of the line before it."""
+    with contextlib.suppress(MalformedLineError):
         return stamp(line, now_ns)
+    try:
+        latest = stamp(before, now_ns)
     except MalformedLineError:
-        return stamp(before, now_ns)
+        return clock(line, now_ns)
+    with contextlib.suppress(MalformedLineError):
+        return clock(line, latest)
+    return latest
 
 
 def _is_syslog(line: bytes) -> bool:

@@ -5,8 +5,8 @@ number of attempts that the line is the first to tell: 0 for a line that only re
 the same process said, so that the sum of `count` is the number of attempts. A request of the method `none`, by which
 clients ask what is offered, counts 0 as well. `resp` is the host in the syslog header. Packets that firewalls tell of,
 the logs of HAProxy, nginx and Apache (`others`) and JSON objects of services that are known by their keys are read as
-well. Lines of other programs and messages without news are `ignored`; a line without a syslog header is malformed.
-Which messages mean what: `rules`.
+well. Lines of other programs and messages without news are `ignored`; a line without a syslog header is read as the
+format `applications` reads it, and is malformed where that has nothing to tell. Which messages mean what: `rules`.
 Not done: knowing that two processes (a mail server and its authentication worker) tell of one attempt.
 """
 
@@ -25,7 +25,7 @@ from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import head_lines
 from sensors.logs.rules import Rule, RuleSet
 from sensors.logs.services import services
-from sensors.logs.source import LogSource
+from sensors.logs.source import LineParser, LogSource
 from sensors.logs.syslog import Record, record
 from sensors.registry import Format, Input
 from sensors.values import Source
@@ -76,7 +76,9 @@ def _family(program: bytes) -> _Family:
 class AuthParser:
     """Reads one line, or a block of them, remembering what recent processes said."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: LineParser | None = None) -> None:
+        self._others = others
+        """Whoever reads lines without a header of syslog among the others."""
         self._attempts = Attempts()
         self._objects = ObjectReader()
         self._families: dict[bytes, _Family] = {}
@@ -85,7 +87,12 @@ class AuthParser:
         """Add the row of a line; see `LineParser`."""
         if not line.strip():
             return False
-        entry = record(line, out.now_ns)
+        try:
+            entry = record(line, out.now_ns)
+        except MalformedLineError:
+            if self._others is not None and self._others.parse(line, seq, out):
+                return True
+            raise
         family = self._families.get(entry.program) or self._learn(entry.program)
         message, times = unwrapped(entry.message)
         found = family.rules.find(message)
@@ -154,7 +161,9 @@ def _is_known(entry: Record) -> bool:
 
 
 def _open(item: Input) -> Source:
-    return LogSource(item, FORMAT.name, AuthParser())
+    from sensors.formats.applications import ApplicationParser  # which reads lines of syslog itself
+
+    return LogSource(item, FORMAT.name, AuthParser(ApplicationParser()))
 
 
 FORMAT = Format("auth", "sshd, sudo, su, login, PAM and mail or FTP logins in syslog or journal", _recognise, _open)
