@@ -3,7 +3,8 @@
 ntpd PORT; ntp SERVER TIMES SECONDS (RFC 5905, client and server mode); broker PORT; mqtt BROKER NAME TIMES SECONDS
 (MQTT 3.1.1: CONNECT, PUBLISH at QoS 0, PINGREQ); app PORT (the web application behind nginx: log-in, search, an API);
 postman (SMTP, RFC 5321, and IMAP, RFC 3501: takes every letter, shows an empty box); announce NAME (SSDP and multicast
-DNS, RFC 6762);
+DNS, RFC 6762); peers FIRST NUMBER and gossip SERVER FIRST NUMBER (conversations on many ports);
+mutter SERVER PORT TIMES (syslog);
 beacon URL TIMES SECONDS JITTER (what malware does: asks its master for orders, again and again).
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import http.server
 import json
 import random
+import selectors
 import socket
 import socketserver
 import struct
@@ -134,6 +136,51 @@ def announce(name: str) -> None:
         link.sendto(bytes(5) + b"\1" + bytes(6) + label + b"\0\1\0\1", ("224.0.0.251", 5353))
 
 
+def peers(first: str, number: str) -> None:
+    """Listen on many ports, TCP and UDP: echo streams, answer datagrams on even ports, swallow those on odd ones."""
+    chosen = selectors.DefaultSelector()
+    for port in range(int(first), int(first) + int(number)):
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind(("", port))
+        chosen.register(datagrams, selectors.EVENT_READ, port)
+        threading.Thread(target=_Server(("", port), _Echo).serve_forever, daemon=True).start()
+    while True:
+        for key, _ in chosen.select():
+            said, who = key.fileobj.recvfrom(4096)  # type: ignore[union-attr]  # sockets are all that was registered
+            if key.data % 2 == 0:
+                key.fileobj.sendto(said[: 1 + len(said) // 2], who)  # type: ignore[union-attr]
+
+
+class _Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while said := self.request.recv(4096):
+            self.request.sendall(said * random.choice((1, 1, 2, 5)))
+
+
+def gossip(server: str, first: str, number: str) -> None:
+    """Hold one conversation of no named protocol: a call, a game, a peer; some run one way only."""
+    port = int(first) + random.randrange(int(number))
+    pause, size = random.choice((0.02, 0.2, 1.5)), random.choice((30, 160, 900))
+    kind = random.choice((socket.SOCK_DGRAM, socket.SOCK_STREAM))
+    with socket.socket(socket.AF_INET, kind) as link:
+        link.settimeout(1)
+        link.connect((server, port))
+        for _ in range(random.choice((1, 4, 40, 200))):
+            link.send(random.randbytes(random.randrange(1, size)))
+            if kind == socket.SOCK_STREAM or port % 2 == 0:
+                with contextlib.suppress(OSError):
+                    link.recv(65536)
+            time.sleep(pause * random.random())
+
+
+def mutter(server: str, port: str, times: str) -> None:
+    """Send log lines by UDP that nobody may take (RFC 5426)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        for turn in range(int(times)):
+            link.sendto(f"<30>Jan  1 00:00:{turn:02d} host app[1]: all is well {turn}".encode(), (server, int(port)))
+            time.sleep(random.random() * 2)
+
+
 class _App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     people = {"ada": "tea-at-four", "ben": "rain-coat", "mia": "paper-boat", "noah": "red-kite"}  # noqa: RUF012 - never changed
@@ -190,6 +237,9 @@ ROLES: dict[str, Callable[..., None]] = {
     "app": app,
     "postman": postman,
     "announce": announce,
+    "peers": peers,
+    "gossip": gossip,
+    "mutter": mutter,
     "beacon": beacon,
 }
 

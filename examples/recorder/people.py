@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder.network import Host
-from recorder.servers import CHATTER, MAIL, SITE_NAMES
+from recorder.servers import CHATTER, MAIL, PEER_PORTS, SITE_NAMES
 
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -259,6 +259,29 @@ def announce(clock: Clock, host: Host, pace: float = 5) -> None:
     """Greet the neighbourhood by SSDP and multicast DNS, as devices do."""
     while clock.rest(pace):
         run(host, sys.executable, CHATTER, "announce", host.name)
+
+
+def gossip(clock: Clock, host: Host, servers: tuple[str, ...], pace: float = 4) -> None:
+    """Call, play and exchange by protocols of no name on many ports, inside and outside."""
+    while clock.rest(pace):
+        run(host, sys.executable, CHATTER, "gossip", clock.rng.choice(servers), *PEER_PORTS)
+
+
+def miss(clock: Clock, host: Host, servers: tuple[str, ...], pace: float = 6) -> None:
+    """Ask for what isn't there: a host that was switched off, a service that is down, a collector that was moved."""
+    gone = [f"{server.rpartition('.')[0]}.{200 + number}" for server in servers for number in range(4)]
+    while clock.rest(pace):
+        match clock.rng.randrange(5):
+            case 0:
+                curl(host, "--connect-timeout", "3", f"http://{clock.rng.choice(gone)}/printer")
+            case 1:
+                curl(host, f"https://{clock.rng.choice(servers)}:{clock.rng.choice((8443, 8080, 9000, 5000))}/")
+            case 2:
+                run(host, "dig", "+tries=2", "+time=1", f"@{clock.rng.choice(gone)}", "news.example")
+            case 3:
+                run(host, sys.executable, CHATTER, "mutter", clock.rng.choice((*gone, *servers)), "514", "6")
+            case _:
+                run(host, "ping", "-q", "-c", "3", "-W", "1", clock.rng.choice(gone))
 
 
 def in_background(work: Callable[[], None]) -> threading.Thread:

@@ -20,6 +20,8 @@ SITE_NAMES = (
 )  # fmt: skip
 """What the world outside offers."""
 MAIL = "mail.corp.example"
+PEER_PORTS = ("40000", "60")
+"""First and number of the ports on which conversations of no named protocol are held."""
 C2_NAME = "status.sync-cloud.example"
 TUNNEL_NAME = "t.files-sync.example"
 

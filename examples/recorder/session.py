@@ -35,6 +35,7 @@ SERVERS = {
     "c2": ("203.0.113.66", "an attacker's master server"),
     "evil-ns": ("203.0.113.67", "an attacker's name server"),
 }
+PEERS = ("files", "world")
 HOSTILE = ("203.0.113.66", "203.0.113.67")
 CLIENTS = {
     "ada-pc": ("10.20.0.21", "office worker"),
@@ -97,12 +98,18 @@ class Session:
         servers.start_talker(net, hosts["dns1"], scratch, "ntpd", "123")
         servers.start_talker(net, hosts["broker"], scratch, "broker", "1883")
         servers.start_talker(net, hosts["mail"], scratch, "postman")
+        for name in PEERS:
+            net.start(
+                hosts[name].command(sys.executable, servers.CHATTER, "peers", *servers.PEER_PORTS),
+                scratch / f"peers-{name}.out",
+            )
         net.start(hosts["files"].command("iperf3", "-s"), scratch / "iperf3.out")
 
     def loops(self, clock: Clock) -> list[Callable[[], None]]:
         """Return what honest hosts do, as loops to start."""
         hosts, words = self.hosts, self.passwords
         web1, files, dns = SERVERS["web1"][0], SERVERS["files"][0], SERVERS["dns1"][0]
+        world, peer = SERVERS["world"][0], tuple(SERVERS[name][0] for name in PEERS)
         key = {name: self.scratch / f"ssh-{name}" / "key" for name in ("web1", "files")}
         work: list[Callable[[], None]] = [
             partial(people.browse, clock, hosts[n]) for n in ("ada-pc", "ben-pc", "cleo-pc", "dan-pc", "ops-pc")
@@ -135,6 +142,9 @@ class Session:
             partial(people.upload, clock, hosts["nas"], self.scratch, 3_000_000, 60),
             partial(people.stream, clock, hosts["cleo-pc"]),
             partial(people.announce, clock, hosts["climate"]),
+            *(partial(people.gossip, clock, hosts[n], peer) for n in ("ada-pc", "ben-pc", "dan-pc", "mia")),
+            *(partial(people.miss, clock, hosts[n], (web1, world)) for n in ("cleo-pc", "guest-pc", "camera")),
+            partial(people.miss, clock, hosts["noah"], (web1,), 12),
             partial(people.announce, clock, hosts["dan-pc"]),
         ]
         return work + [partial(people.shop, clock, hosts["cafe"])] * 3
