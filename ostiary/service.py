@@ -34,6 +34,7 @@ from ostiary.kept_flows import KeptFlows
 from ostiary.labelling import Said
 from ostiary.privileges import keep_only
 from ostiary.settings import Settings
+from ostiary.showing import Showing
 from ostiary.standing import positions
 from ostiary.state import AUDIT, FIRST_TOKEN, QUEUES, ROOT_KEY, STORE, TOKENS
 from ostiary.store import ActionRecord, LabelRecord, PositionRecord, Reader
@@ -147,6 +148,7 @@ class Service:
                 undo=lambda action, actor: _undo(worker, action, actor),
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
                 note=lambda order, actor: _note(worker, order, actor),
+                shown=Showing(lambda: self._settings).shown,
                 label=lambda order, actor: _label(worker, order, actor),
                 withdraw=lambda label, actor: _asked(
                     worker.call(lambda context: context.teacher.withdraw(label, actor))

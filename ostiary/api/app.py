@@ -36,6 +36,8 @@ Reveal = Callable[[str, str, str], str | None]
 """(pseudonym, purpose, actor) -> plain identifier, after the audit entry; None where unknown; raises `RefusedError`."""
 Note = Callable[[views.ReadingOrder, str], int]
 """(what is read, actor) -> how many of its subjects are known, after the audit entry; raises `RefusedError`."""
+Shown = Callable[[DecisionRecord], DecisionRecord]
+"""A decision -> the decision as it may be shown, from any thread."""
 Push = Callable[[str, bytes, bool], int | None]
 """(name, body, whether it is gzip) -> lines taken, None where no such name is configured; raises `PushError`."""
 Labelling = Callable[[views.LabelOrder, str], LabelRecord | None]
@@ -63,6 +65,7 @@ def create_app(
     label: Labelling | None = None,
     withdraw: Withdrawal | None = None,
     push: Push | None = None,
+    shown: Shown = lambda record: record,
 ) -> Door:
     """Make the application; routes whose port isn't given answer `api.not-found`."""
     app = FastAPI(
@@ -70,7 +73,7 @@ def create_app(
         responses={"default": {"model": Problem, "description": "A problem (RFC 9457)", "content": {MEDIA_TYPE: {}}}},
     )  # fmt: skip
     guarded = APIRouter(dependencies=[_bearer])
-    _add_questions(guarded, store)
+    _add_questions(guarded, store, shown)
     if checkpoint is not None:
         _add_checkpoint(guarded, checkpoint)
     if undo is not None:
@@ -104,7 +107,7 @@ def _add_description(app: FastAPI) -> None:
         return JSONResponse(app.openapi())
 
 
-def _add_questions(router: APIRouter, store: Reader) -> None:
+def _add_questions(router: APIRouter, store: Reader, shown: Shown) -> None:
     @router.get("/entities")
     def list_entities(query: Annotated[views.EntityQuery, Query()]) -> views.EntityPage:
         """List entities, riskiest first."""
@@ -133,7 +136,7 @@ def _add_questions(router: APIRouter, store: Reader) -> None:
     @router.get("/decisions/{decision_id}")
     def show_decision(decision_id: _Name, query: Annotated[views.NoQuery, Query()]) -> DecisionRecord:
         """Show one decision with the document that it was made on."""
-        return _found(store.decision(decision_id))
+        return shown(_found(store.decision(decision_id)))
 
     @router.get("/labels")
     def list_labels(query: Annotated[views.NoQuery, Query()]) -> views.LabelPage:

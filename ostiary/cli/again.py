@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from ostiary.errors import NotFoundError
 from ostiary.history import Again, Repeated, repeat, tally
 from ostiary.settings import Settings
 from ostiary.store import DecisionRecord, Reader
+
+if TYPE_CHECKING:
+    from policy.values import Decision
 
 SHOWN = 20
 """Decisions that differ and are named."""
@@ -40,7 +44,7 @@ def show_again(settings: Settings, which: str, purpose: str, as_json: bool) -> i
             counts[last.outcome] += 1
             if last.outcome in (Again.DIFFERENT, Again.CHANGED):
                 differing.append(record.id)
-    _show(which, counts, differing, last, as_json)
+    _show(settings, which, counts, differing, last, as_json)
     return 1 if differing else 0
 
 
@@ -59,13 +63,14 @@ def _wanted(store: Reader, which: str) -> Iterator[DecisionRecord]:
             return
 
 
-def _show(which: str, counts: Counter[Again], differing: list[str], last: Repeated | None, as_json: bool) -> None:
+def _show(
+    settings: Settings, which: str, counts: Counter[Again], differing: list[str], last: Repeated | None, as_json: bool
+) -> None:
     decision = last.decision if last and which != "all" else None
+    record = _masked(settings, decision) if decision else {}
     if as_json:
-        from policy.decide import decision_record
-
         row = {"outcomes": {outcome.value: count for outcome, count in counts.items()}, "different": differing}
-        click.echo(json.dumps(row | ({"decision": decision_record(decision)} if decision else {})))
+        click.echo(json.dumps(row | ({"decision": record} if record else {})))
         return
     click.echo(f"made again: {tally(counts)}")
     for decision_id in differing[:SHOWN]:
@@ -73,5 +78,22 @@ def _show(which: str, counts: Counter[Again], differing: list[str], last: Repeat
     if len(differing) > SHOWN:
         click.echo(f"  and {len(differing) - SHOWN} more", err=True)
     if decision:
-        click.echo(f"{decision.verdict.value} of {decision.entity.id}, by policy {decision.policy_revision[:8]}")
-        click.echo(json.dumps(decision.document, ensure_ascii=False, indent=2))
+        click.echo(f"{decision.verdict.value} of {record['entity']['id']}, by policy {decision.policy_revision[:8]}")
+        click.echo(json.dumps(record["input"], ensure_ascii=False, indent=2))
+
+
+def _masked(settings: Settings, decision: "Decision") -> dict[str, Any]:
+    """Return a decision's record without what the masks of the bundle take away."""
+    from ostiary.showing import Showing
+    from policy.decide import decision_record
+
+    record = decision_record(decision)
+    shown = Showing(lambda: settings).masked(record["input"], record)
+    document = shown.get("input", {})
+    who = {"id": document.get("subject", {}).get("id", "(masked)")}
+    return {
+        **record,
+        "input": document,
+        "reasons": shown.get("result", {}).get("reasons", []),
+        "entity": record["entity"] | who,
+    }

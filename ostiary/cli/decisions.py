@@ -8,7 +8,7 @@ import click
 from ostiary.cli.names import candidates, reveal, reveal_option, spoken
 from ostiary.cli.options import common, read_settings
 from ostiary.store.reader import Reader
-from ostiary.store.records import DecisionRecord
+from ostiary.store.records import DecisionRecord, Page
 
 VERDICTS = ("allow", "throttle", "step_up", "deny", "isolate")
 
@@ -34,6 +34,7 @@ def command(
       ostiary decisions --entity 203.0.113.9 --json
       ostiary decisions --again all --purpose "yearly audit"
     """
+    from ostiary.showing import Showing
     from ostiary.state import STORE, existing
 
     settings = read_settings(config, state)
@@ -45,6 +46,7 @@ def command(
         wanted = candidates(settings, entity) if entity else (None,)
         pages = [reader.decisions(entity=name, verdict=verdict, limit=limit, after=after) for name in wanted]
     page = next((page for page in pages if page.items), pages[0])
+    page = Page(tuple(map(Showing(lambda: settings).shown, page.items)), page.next)
     names = reveal(settings, [item.pseudonym for item in page.items], purpose) if purpose is not None else {}
     if as_json:
         for item in page.items:
