@@ -17,7 +17,9 @@ from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatche
 from risk.feedback import Feedback
 from risk.ledger import Ledger, NoLabels, Reading
 from risk.lineage import Lineage
+from risk.meter import Meter
 from risk.normal import Nearest, NormalRows
+from risk.outlook import Capacity, Outlook, outlook
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
 from risk.snapshot import Snapshot, fill, take
@@ -64,6 +66,7 @@ class RiskEngine:
         self._seen: Counter[str] = Counter()
         self._lineage = Lineage()
         self._normal = NormalRows()
+        self._meter = Meter()
         self._labels = self._origin = ""
 
     def observe(self, batch: Batch) -> list[Finding]:
@@ -71,6 +74,8 @@ class RiskEngine:
         batch = self._twins.without(batch)
         self._activity.count(batch)
         self._lineage.count(batch)
+        self._meter.count(batch)
+        self._meter.placed(self._windows.counts()["sources_placed"])
         found: list[tuple[Order, Evidence | Sample | Binding]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
@@ -148,6 +153,16 @@ class RiskEngine:
         """Return in what an address differs from the normal ones that are most like it, at an instant (ns)."""
         return self._normal.nearest(entity, lambda other: not self._ledger.suspects(other, at, GATE))
 
+    def outlook(self, rows_per_s: float, queue_rows: int) -> Outlook:
+        """Return what the next hour brings, given how fast this engine judges and how many rows may wait."""
+        placed = self._windows.counts()
+        filled = placed["sources_placed"] - placed["sources_evicted"]
+        settings = self._settings
+        return outlook(
+            self._meter,
+            Capacity(rows_per_s, queue_rows, settings.max_entities, filled, settings.alarm_budget_per_day),
+        )
+
     def share(self, entity: Entity) -> Share:
         """Return who else uses an entity's address, and how much of the traffic is its."""
         return self._activity.share(entity.id)
@@ -212,6 +227,7 @@ class RiskEngine:
             self._seen[f"evidence_{evidence.detector}"] += 1
             for binding in self._gateways(evidence.entity, evidence.ts):
                 self._relations.bind(binding)
+            self._meter.found(evidence.ts, evidence.reason.startswith("anomaly."))
             yield Finding(evidence, self._ledger.add(evidence))
 
 
