@@ -38,7 +38,7 @@ def record(directory: Path, count: int, entities: int) -> None:
     decider = Decider(EmbeddedEngine(load_bundle()))
     with State.open(settings) as state:
         recorder = Recorder(state, settings)
-        recorder.begin(RunRecord("bench", NOW, "service"))
+        recorder.begin(RunRecord("bench", NOW, "run"))
         for first in range(0, count, PART):
             made = []
             for number in range(first, min(first + PART, count)):

@@ -86,6 +86,21 @@ def start_opa(opa: str) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
+def make_certificate() -> Callable[[Path], None]:
+    """Return what makes key.pem and cert.pem for localhost, which is its own authority."""
+
+    def make(folder: Path) -> None:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem",
+             "-out", "cert.pem"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:

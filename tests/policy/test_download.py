@@ -1,7 +1,9 @@
 """Bundles over HTTP: fetched once, signed always, and never from a server that lies about them."""
 
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +36,12 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    with serving() as told:
+        yield told
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
     told = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,9 +60,11 @@ def server() -> Iterator[Server]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        if context:
+            http.socket = context.wrap_socket(http.socket, server_side=True)
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
-        told.url = f"http://127.0.0.1:{http.server_port}/b.tar.gz"
+        told.url = f"http{'s' if context else ''}://localhost:{http.server_port}/b.tar.gz"
         yield told
         http.shutdown()
         thread.join()
@@ -80,6 +90,21 @@ def test_what_did_not_change_is_not_fetched_again(server: Server, tmp_path: Path
     server.body, server.headers = signed(2), {"ETag": '"two"'}
     again = activations.fetch(server.url)
     assert again is not None and again[0].epoch == 2
+
+
+@pytest.mark.server
+def test_over_https_with_a_certificate_that_is_known(
+    tmp_path: Path, make_certificate: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with serving(context) as server:
+        server.body = signed(1)
+        with pytest.raises(BundleError, match="certificate"):
+            download(server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        assert download(server.url).packed == server.body
 
 
 def test_nothing_is_fetched_without_keys(server: Server, tmp_path: Path) -> None:

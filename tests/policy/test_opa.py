@@ -229,16 +229,6 @@ def test_the_deployed_configuration(opa: str, serve_opa: Callable[..., str], tmp
     engine.close()
 
 
-def _openssl(folder: Path) -> None:
-    """Make a key and a certificate for localhost, which is its own authority."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem",
-         "-out", "cert.pem"],
-        check=True, capture_output=True, cwd=folder,
-    )  # fmt: skip
-
-
 @pytest.mark.server
 def test_over_a_unix_socket(start_opa: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "opa.sock"
@@ -249,8 +239,10 @@ def test_over_a_unix_socket(start_opa: Callable[..., None], tmp_path: Path) -> N
 
 
 @pytest.mark.server
-def test_over_tls_with_a_token(start_opa: Callable[..., None], tmp_path: Path, free_port: int) -> None:
-    _openssl(tmp_path)
+def test_over_tls_with_a_token(
+    start_opa: Callable[..., None], make_certificate: Callable[[Path], None], tmp_path: Path, free_port: int
+) -> None:
+    make_certificate(tmp_path)
     authz = tmp_path / "authz.rego"
     authz.write_text('package system.authz\n\ndefault allow := false\n\nallow if input.identity == "secret"\n')
     served = Path(shutil.copytree(SHIPPED, tmp_path / "served"))
