@@ -6,20 +6,25 @@ rounded to 1e-4 before it leaves. It doesn't decide what to do about a risk.
 """
 
 import hashlib
+import heapq
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
 from risk.activity import Activity, Share
-from risk.anomaly import Anomaly, Sample
+from risk.anomaly import Anomaly, Stretch
 from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
+from risk.calibration.budget import Outcome
 from risk.feedback import Feedback
 from risk.ledger import Ledger, NoLabels, Reading
 from risk.lineage import Lineage
 from risk.meter import Meter
 from risk.normal import Nearest, NormalRows
 from risk.outlook import Capacity, Outlook, outlook
+from risk.reference import Reference, default_reference
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
 from risk.snapshot import Snapshot, fill, take
@@ -29,7 +34,7 @@ from risk.windows import FEATURES, FlowView, FlowWindows
 from risk.windows.throttle import Throttle
 from sensors.values import Batch, Entity, Kind, Rows
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 """Raised with every change that alters what the engine finds."""
 CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
@@ -39,17 +44,31 @@ STATELESS = frozenset({"_settings", "_behaviours", "_base", "_origin", "_labels"
 """What a fresh engine of the same settings has by itself."""
 _KINDS = tuple(Kind)
 
+LAST = 1 << 30
+"""Numbers after all behaviours: the models tell what they found, then they learn."""
+TELL = LAST - 1
+
 Order = tuple[int, int, int, int, int]
 """(ts, source, seq, kind, behaviour): the order in which evidence counts."""
+
+
+class Learn:
+    """A batch of the models is full."""
+
+
+LEARN = Learn()
+Item = Evidence | Binding | Stretch | Learn
 
 
 class RiskEngine:
     """Windows, behaviours, models and the ledger, in one object that belongs to one thread."""
 
-    def __init__(self, settings: RiskSettings) -> None:
+    def __init__(self, settings: RiskSettings, reference: Reference | None = None) -> None:
+        """Begin empty, beside a reference of normal traffic: the site's own, else the one that ships."""
+        reference = reference or default_reference()
         self._settings = settings
         self._behaviours = behaviours()
-        self._base = self.revision = _revision(settings, self._behaviours)
+        self._base = self.revision = _revision(settings, self._behaviours, reference)
         self._windows = FlowWindows(settings)
         self._throttle = Throttle()
         self._rules: list[FlowRule] = [rule for each in self._behaviours for rule in each.flow_rules]
@@ -57,7 +76,7 @@ class RiskEngine:
         self._watchers: list[tuple[Kind, LogWatcher]] = [
             (kind, make()) for each in self._behaviours for kind, make in each.log_watchers.items()
         ]
-        self._anomaly = Anomaly(settings)
+        self._anomaly = Anomaly(settings, reference)
         self._relations = Relations(settings.max_entities)
         self._gateways = declared(settings.behind)
         self._ledger = Ledger(settings.max_entities, self.revision, self._relations)
@@ -76,7 +95,7 @@ class RiskEngine:
         self._lineage.count(batch)
         self._meter.count(batch)
         self._meter.placed(self._windows.counts()["sources_placed"])
-        found: list[tuple[Order, Evidence | Sample | Binding]] = []
+        found: list[tuple[Order, Item]] = []
         for place, kind in enumerate(_KINDS):
             rows = batch.tables.get(kind)
             if rows is None or not len(rows):
@@ -89,8 +108,7 @@ class RiskEngine:
                 view = LogView(kind, rows, batch.texts, batch.sources)
                 found += [(_order(view, row, place, -1), item) for row, item in bindings(kind, rows, batch.texts)]
                 found += self._judge_logs(view, place)
-        found.sort(key=lambda item: item[0])
-        return [finding for _, item in found for finding in self._count(item)]
+        return list(self._count_all(found))
 
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant of event time, ns."""
@@ -107,9 +125,9 @@ class RiskEngine:
         return take(self._base, self._parts())
 
     @classmethod
-    def restored(cls, settings: RiskSettings, snapshot: Snapshot) -> "RiskEngine":
+    def restored(cls, settings: RiskSettings, snapshot: Snapshot, reference: Reference | None = None) -> "RiskEngine":
         """Return an engine that goes on where another one was saved, having heard no labels; raise `SnapshotError`."""
-        engine = cls(settings)
+        engine = cls(settings, reference)
         for name, part in fill(snapshot, engine._base, engine._parts()).items():
             setattr(engine, name, part)
         engine._origin = snapshot.digest
@@ -167,6 +185,10 @@ class RiskEngine:
         """Return who else uses an entity's address, and how much of the traffic is its."""
         return self._activity.share(entity.id)
 
+    def budget(self) -> tuple[Outcome, ...]:
+        """Return what the alarm budget gave over the last week at most, and what others would have, strictest first."""
+        return self._anomaly.outcomes()
+
     def risky(self, at: int, limit: int) -> list[Assessment]:
         """Return up to `limit` entities with a risk above 0, riskiest first, ties by entity."""
         return self._ledger.risky(at, limit)
@@ -183,12 +205,10 @@ class RiskEngine:
             **seen, **windows, **anomaly, **ledger, **relations, **self._twins.counts(), "log_keys_evicted": forgotten,
         }  # fmt: skip
 
-    def _judge_flows(
-        self, rows: Rows, sources: tuple[str, ...], place: int
-    ) -> list[tuple[Order, Evidence | Sample | Binding]]:
+    def _judge_flows(self, rows: Rows, sources: tuple[str, ...], place: int) -> list[tuple[Order, Item]]:
         view = self._windows.advance(rows, sources)
         self._normal.count(view)
-        found: list[tuple[Order, Evidence | Sample | Binding]] = []
+        found: list[tuple[Order, Item]] = []
         for number, rule in enumerate(self._rules):
             strengths = rule.strength(view)
             if not (strengths >= 1).any():
@@ -199,12 +219,14 @@ class RiskEngine:
                 found.append((_order(view, mark.row, place, number), mark.evidence))
         for number, watcher in enumerate(self._flow_watchers, len(self._rules)):
             found += [(_order(view, mark.row, place, number), mark.evidence) for mark in watcher.watch(view)]
-        last = len(self._rules) + len(self._flow_watchers)
-        looked_at = np.flatnonzero(view.ended).tolist()
-        found += [(_order(view, row, place, last), Sample.of(view, row)) for row in looked_at]
+        # Models score a stretch before any evidence of its rows counts, and learn after all of it.
+        for stretch in self._anomaly.cut(view):
+            found.append(((*stretch.order(last=False), place, -1), stretch))
+            if stretch.full:
+                found.append(((*stretch.order(last=True), place, LAST), LEARN))
         return found
 
-    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Evidence | Sample | Binding]]:
+    def _judge_logs(self, view: LogView, place: int) -> list[tuple[Order, Item]]:
         return [
             (_order(view, mark.row, place, number), mark.evidence)
             for number, (kind, watcher) in enumerate(self._watchers)
@@ -212,23 +234,29 @@ class RiskEngine:
             for mark in watcher.watch(view)
         ]
 
-    def _count(self, item: Evidence | Sample | Binding) -> Iterator[Finding]:
-        """Take a piece of evidence, a row that the models look at, or a relation; all come here in event order."""
-        evidence: Evidence | None
-        if isinstance(item, Binding):
-            self._relations.bind(item)
-            return
-        if isinstance(item, Sample):
-            suspected = self._ledger.suspects(item.entity, item.place.ts, GATE)
-            evidence = self._anomaly.consider(item, suspected)
-        else:
-            evidence = item
-        if evidence is not None:
-            self._seen[f"evidence_{evidence.detector}"] += 1
-            for binding in self._gateways(evidence.entity, evidence.ts):
-                self._relations.bind(binding)
-            self._meter.found(evidence.ts, evidence.reason.startswith("anomaly."))
-            yield Finding(evidence, self._ledger.add(evidence))
+    def _count_all(self, found: list[tuple[Order, Item]]) -> Iterator[Finding]:
+        """Take evidence, relations and work of the models in event order; what scoring finds joins them."""
+        queue = [(order, number, item) for number, (order, item) in enumerate(found)]
+        heapq.heapify(queue)
+        number = itertools.count(len(queue))
+        while queue:
+            order, _, item = heapq.heappop(queue)
+            if isinstance(item, Stretch):
+                for row, evidence in self._anomaly.score(item):
+                    heapq.heappush(queue, (_order(item.view, row, order[3], TELL), next(number), evidence))
+            elif isinstance(item, Learn):
+                self._anomaly.learn(partial(self._ledger.suspects, at=order[0], above=GATE))
+            elif isinstance(item, Binding):
+                self._relations.bind(item)
+            else:
+                yield self._add(item)
+
+    def _add(self, evidence: Evidence) -> Finding:
+        self._seen[f"evidence_{evidence.detector}"] += 1
+        for binding in self._gateways(evidence.entity, evidence.ts):
+            self._relations.bind(binding)
+        self._meter.found(evidence.ts, evidence.reason.startswith("anomaly."))
+        return Finding(evidence, self._ledger.add(evidence))
 
 
 def _order(view: FlowView | LogView, row: int, place: int, number: int) -> Order:
@@ -236,9 +264,9 @@ def _order(view: FlowView | LogView, row: int, place: int, number: int) -> Order
     return int(record["ts"]), int(record["source"]), int(record["seq"]), place, number
 
 
-def _revision(settings: RiskSettings, found: tuple[Behaviour, ...]) -> str:
+def _revision(settings: RiskSettings, found: tuple[Behaviour, ...], reference: Reference | None) -> str:
     parts = [CODE_VERSION, repr(settings), *(feature.name for feature in FEATURES), *(each.name for each in found)]
-    return _digest(*parts)
+    return _digest(*parts, *([reference.digest] if reference else []))
 
 
 def _digest(*parts: str) -> str:

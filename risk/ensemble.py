@@ -42,6 +42,7 @@ UNLIKELY = 0.05
 RARE = 1e-3
 BEYOND = 50_000
 """Rows over which it is measured how often the models' own tails promise less than `RARE`."""
+MOST_OFTEN = 3.0
 SPAN = 65_536
 """Rows within which those with a p-value below `RARE` count once for each entity in the calibration."""
 READY = 200
@@ -81,6 +82,8 @@ class Scores:
 
 class Ensemble:
     """The models, their calibrations and the scale they share."""
+
+    UNSAVED = ("reference",)
 
     def __init__(self, names: Sequence[str], seed: int, reference: Reference | None = None) -> None:
         self.names = tuple(names)
@@ -170,7 +173,7 @@ class Ensemble:
         if len(self.fused) < READY:
             return np.ones(len(fused))
         rank, alone = self.fused.p_values(fused), 10.0**-fused
-        often = max(self.beyond / RARE, 1.0)
+        often = min(max(self.beyond / RARE, 1.0), MOST_OFTEN)
         return np.asarray(np.where(alone < RARE, alone * often, np.maximum(rank, RARE * often)), np.float64)
 
     def _fair_share(self, keys: Keys) -> int:

@@ -22,6 +22,7 @@ from sensors.values import Entity
 
 LEAST = 5e-5
 """Weights below this round to nothing."""
+MODELS = "anomaly."
 TENTHS = 10_000
 TOLD = {Relation.USES: "used together with ", Relation.HAS: "the same card as ", Relation.BEHIND: "one network with "}
 
@@ -150,9 +151,16 @@ class Ledger:
         return [self.assess(entity, at) for _, entity in best]
 
     def suspects(self, entity: Entity, at: int, above: float) -> bool:
-        """Return whether evidence alone, labels and relations left aside, lifts an entity's risk above a bound."""
+        """Return whether a reason weighs more than a bound by evidence alone, labels and relations left aside.
+
+        What the models themselves think doesn't count: else they would learn only from whom they know.
+        """
         account = self._accounts.get(entity)
-        return account is not None and account.raw_risk(max(at, account.ts)) > above
+        return account is not None and any(
+            record.raw_at(max(at, account.ts)) > above
+            for (reason, _), record in account.records.items()
+            if not reason.startswith(MODELS)
+        )
 
     def _own(self, entity: Entity, at: int) -> float:
         account = self._account(entity)

@@ -16,6 +16,8 @@ from risk.errors import StateError
 
 WINDOW = 4096
 LONGER = 16
+YOUNG = 2
+"""After so many windows the high scores of all but the latest are dropped, once."""
 FEWEST = 200
 """Scores from which on the highest are told from the rest."""
 
@@ -28,7 +30,7 @@ class SlidingConformal:
         self._latest = np.zeros(0)
         self._sorted = np.zeros(0)
         self._high, self._when = np.zeros(0), np.zeros(0, np.int64)
-        self._taken = 0
+        self._taken = self._begin = 0
         self._tail = Tail.fit(self._latest)
 
     def __len__(self) -> int:
@@ -56,6 +58,12 @@ class SlidingConformal:
         rare = np.minimum(self._tail.p_values(scores), SHARE)
         return np.asarray(np.where(common < SHARE, rare, common), np.float64)
 
+    def threshold(self, p_value: float) -> float:
+        """Return a score above which p-values lie below this one (at most 5 %); infinite while too few are known."""
+        if len(self) < FEWEST:
+            return np.inf
+        return self._tail.threshold(p_value)
+
     def add(self, score: float) -> None:
         """Take one score as usual."""
         self.add_many(np.array([score]))
@@ -68,7 +76,7 @@ class SlidingConformal:
         """Return what is known, as arrays under names that begin with `name`."""
         return {
             f"{name}.latest": self._latest.copy(), f"{name}.high": self._high.copy(), f"{name}.when": self._when.copy(),
-            f"{name}.taken": np.array(self._taken),
+            f"{name}.taken": np.array([self._taken, self._begin]),
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, NDArray[Any]], name: str) -> None:
@@ -78,10 +86,11 @@ class SlidingConformal:
             raise StateError(f"the saved state lacks scores of {name}")
         latest, high, when, taken = (np.array(part) for part in parts)
         numbers = latest.ndim == high.ndim == 1 and latest.dtype == high.dtype == np.float64
-        if not numbers or when.shape != high.shape or when.dtype != np.int64 or taken.shape != ():
+        if not numbers or when.shape != high.shape or when.dtype != np.int64 or taken.shape != (2,):
             raise StateError(f"{name} are no scores")
         self._latest, self._sorted = latest[-self._window :], np.sort(latest[-self._window :])
-        self._high, self._when, self._taken = high, when, int(taken)
+        self._high, self._when = high, when
+        self._taken, self._begin = map(int, taken)
         self._tail = Tail.fit(np.sort(high), self._known())
 
     def _keep_high(self, scores: Vector) -> None:
@@ -93,10 +102,15 @@ class SlidingConformal:
         self._high = np.concatenate((self._high[staying], scores[places]))
         self._when = np.concatenate((self._when[staying], self._taken + places))
         self._taken += len(scores)
+        if not self._begin and self._taken >= YOUNG * self._window:
+            # The first scores were those of models that knew little; they say nothing of later ones.
+            self._begin = self._taken - self._window
+            staying = self._when >= self._begin
+            self._high, self._when = self._high[staying], self._when[staying]
         self._tail = Tail.fit(np.sort(self._high), self._known())
 
     def _known(self) -> int:
-        return min(self._taken, self._window * LONGER)
+        return min(self._taken - self._begin, self._window * LONGER)
 
 
 def _without(ordered: Vector, leaving: Vector) -> Vector:

@@ -29,7 +29,7 @@ class Tail:
     """Ascending: all known scores, or the highest of them."""
     number: int
     """How many scores are known in all."""
-    threshold: float
+    threshold_at: float
     """Where the tail begins."""
     share: float
     """Of the known scores above it; 0 where no tail could be fitted."""
@@ -56,8 +56,20 @@ class Tail:
         beyond = np.minimum(empirical, self._beyond(scores))
         return np.asarray(np.where(higher > 0, empirical, beyond), np.float64)
 
+    def threshold(self, p_value: float) -> float:
+        """Return a score above which p-values lie below this one."""
+        place = int(p_value * (self.number + 1)) - 1
+        if place >= 0:
+            return float(self.scores[-min(place + 1, len(self.scores))])
+        highest = float(self.scores[-1])
+        if not self.share:
+            return highest
+        ratio = np.log(self.share / p_value)
+        reach = ratio if self.shape < 1e-6 else np.expm1(self.shape * ratio) / self.shape
+        return max(highest, float(self.threshold_at + reach * self.scale))
+
     def _beyond(self, scores: Vector) -> Vector:
-        reach = np.maximum(scores - self.threshold, 0.0) / self.scale
+        reach = np.maximum(scores - self.threshold_at, 0.0) / self.scale
         log_p = -reach if self.shape < 1e-6 else -np.log1p(self.shape * reach) / self.shape
         return np.asarray(np.maximum(self.share * np.exp(log_p), LEAST), np.float64)
 

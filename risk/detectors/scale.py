@@ -1,8 +1,9 @@
 """Standardised features: how far each lies from what is usual, in its own usual spreads.
 
 Raw features are first bent: up to `KNEE` they stay, beyond it they grow with the logarithm, because counts and bytes
-spread over many powers of ten. Then mean and spread are followed, forgetting exponentially once `MEMORY` rows are known. Only learnt rows move them: nobody stretches
-the scale by rows that the gate keeps out. A feature that never moved has the least spread, `FLOOR`.
+spread over many powers of ten. Then mean and spread are followed, forgetting exponentially once `MEMORY` rows are
+known. Only learnt rows move them: nobody stretches the scale by rows that the gate keeps out. A feature that never
+moved has the least spread, `FLOOR`.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,12 @@ def bend(raw: NDArray[np.floating[Any]]) -> Matrix:
     return np.copysign(np.where(size <= KNEE, size, KNEE + KNEE * np.log(np.maximum(size, KNEE) / KNEE)), clean)
 
 
+def unbend(bent: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what was bent."""
+    size = np.abs(bent)
+    return np.copysign(np.where(size <= KNEE, size, KNEE * np.exp(np.maximum(size, KNEE) / KNEE - 1.0)), bent)
+
+
 def unit(rows: Matrix) -> Matrix:
     """Return standardised values on 0..1 (usual ones around 0.5), fine near the middle and never at the ends."""
     return 0.5 + 0.5 * rows / (1.0 + np.abs(rows))
@@ -53,7 +60,7 @@ class Scale(Detector):
         """Return the largest distance from the mean, in spreads."""
         return np.asarray(np.abs(self.standardise(rows)).max(axis=1), np.float64)
 
-    def learn_many(self, rows: Matrix) -> None:
+    def learn_many(self, rows: NDArray[np.floating[Any]]) -> None:
         """Follow raw rows. Rows learnt at once weigh alike."""
         if not len(rows):
             return

@@ -11,9 +11,11 @@ gives the same bytes; `from_bytes` takes any bytes and either returns a referenc
     Path("reference.npz").write_bytes(reference.to_bytes())
 """
 
+import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +61,11 @@ class Reference:
     """Of the members' scores on the rows kept back."""
     fused: Tail
     """Of the fused score on them."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its bytes, the first 16 hex digits."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
 
     @classmethod
     def fit(
@@ -160,7 +167,7 @@ def _unpack(data: bytes) -> State:
                 raise BadReferenceError(f"a reference holds at most {LARGEST} bytes")
             return {info.filename.removesuffix(".npy"): _array(archive, info) for info in archive.infolist()}
     except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, SyntaxError, NotImplementedError,
-            RuntimeError, MemoryError, UnicodeError, TypeError, zipfile.LargeZipFile) as error:  # fmt: skip
+            RuntimeError, MemoryError, UnicodeError, TypeError, zipfile.LargeZipFile, zlib.error) as error:  # fmt: skip
         # All that zipfile, zlib and numpy raise on damaged input.
         raise BadReferenceError(f"this is no reference: {error}") from error
 

@@ -37,6 +37,9 @@ class Keyed(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
 
 class Decayed:
     """A count that decays exponentially: about how many there were in the last `tau_s` seconds."""

@@ -124,7 +124,7 @@ def test_every_behaviour_says_why_and_when_it_would_be_innocent(mixed: Batch) ->
         assert evidence.entity.id in evidence.text.say()
         assert sum(fact.share for fact in evidence.contributions) == pytest.approx(1)
         assert 0 < evidence.p_value <= 1
-        assert evidence.detector in {behaviour.name for behaviour in behaviours()} | {"half_space_trees"}
+        assert evidence.detector in {behaviour.name for behaviour in behaviours()} | {"ensemble"}
 
 
 def test_empty_batches_and_unknown_entities() -> None:
