@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from risk.behaviours import Behaviour, Fact, LogView, Mark, Place, Reason, Weight
+from risk.paths import is_fished
 from risk.patterns import IN_HEADERS, classes_in, is_scanner
 from risk.windows.keyed import Decayed, Distinct, Keyed, Told
 from sensors.addresses import host_entity
@@ -37,6 +38,7 @@ SCANNER = Reason("web.scanner", "T1595.002", Weight(0.7), 3600, 1e-4, "a scan th
 PROXY = Reason("web.open_proxy", "T1090", Weight(0.35), 3600, 1e-3, "a client with a wrong proxy setting", 0.85)
 GARBLED = Reason("web.garbled", "T1595", Weight(0.08), 1800, 1e-2, "a client that speaks TLS to a plain port", 0.6)
 REFUSED = Reason("web.refused", "T1110", Weight(0.04), 900, 5e-2, "somebody who mistyped a password", 0.35)
+FISHING = Reason("web.fishing", "T1595.003", Weight(0.05), 1800, 2e-2, "a dead link to what was here once", 0.35)
 PROBING = Reason("web.probing", "T1595.003", Weight(0.5, 0.27, 0.92), 3600, 1e-3, "a page full of dead links")
 GUESSING = Reason(
     "web.guessing", "T1110", Weight(0.55, 0.27, 0.92), 3600, 1e-3, "an application that polls with an expired session"
@@ -122,6 +124,9 @@ def _habits(place: Place, row: int, client: _Client, name: str, request: _Reques
     status = request.status
     if status == 400 and not request.method.isalpha():
         yield _mark(GARBLED, place, row, name, (" sent what isn't HTTP",), [Fact("web_garbled", 1, 0.1)])
+    if status in (404, 410) and is_fished(request.path):
+        asked = " asked for what tools try everywhere and isn't here: ", request.path[:QUOTED]
+        yield _mark(FISHING, place, row, name, asked, [Fact("web_fishing", 1, 0.1)])
     if status in (400, 403, 404, 405, 410):
         client.missing.add(place.ts, request.path.partition("?")[0][:256])
         missing = client.missing.count.value

@@ -73,6 +73,19 @@ def test_a_tool_that_looks_for_paths(world: Any) -> None:
     assert world.reasons() == {"web.probing"}
 
 
+def test_what_tools_try_everywhere_counts_a_little_where_it_is_missing(world: Any) -> None:
+    paths = ("/phpMyAdmin-2.11/x", "/var/www/pma", "/cgi-bin/luci", "/wp-login.php", "/webmail/", "", "/gone.php")
+    world.read(Kind.HTTP, [_get(path, n, status=404) for n, path in enumerate(paths)])
+    assert world.reasons() == {"web.fishing"} and world.worst(A) <= 0.35
+
+
+def test_what_is_there_may_be_asked_for_and_other_dead_links_mean_nothing(world: Any) -> None:
+    paths = ("/favicon.ico", "/mailing-list", "/old/page.html", "/images/managers.png", "/static/app.js?v=php")
+    world.read(Kind.HTTP, [_get(path, n, status=404) for n, path in enumerate(paths)])
+    world.read(Kind.HTTP, [_get(path, 9) for path in ("/phpmyadmin/", "/webmail/", "/wp-login.php")])
+    assert not world.reasons()
+
+
 def test_a_page_with_a_few_dead_links(world: Any) -> None:
     world.read(Kind.HTTP, [_get(f"/old{n}.png", n * 0.2, status=404) for n in range(6)])
     world.read(Kind.HTTP, [_get("/favicon.ico", 30.0 + n, status=404) for n in range(60)])
