@@ -29,6 +29,8 @@ def test_a_proposed_policy_beside_and_after_the_active_one(ostiary: Ostiary, aut
     assert found["newly_denied"]["people"] == 1
     assert ostiary("policy", "what-if", "next", "--max-newly-denied", "0", code=1).stderr
     assert json.loads(ostiary("policy", "what-if", "--json").stdout)["changes"] == []
+    judged = json.loads(ostiary("policy", "check", "--no-opa", "--generate", "100", "--json").stdout)
+    assert judged["inputs"] > 100  # the recorded ones, too
     for path in (tmp_path / "next").glob("*_test.rego"):
         path.unlink()
     refused = ostiary("policy", "activate", "next", "--no-opa", "--max-newly-denied", "0", code=1).stderr

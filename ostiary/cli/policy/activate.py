@@ -9,7 +9,7 @@ import click
 
 from ostiary.cli.options import common, read_settings
 from ostiary.cli.policy.check import told
-from ostiary.cli.policy.sources import judging, real_opa, recorded
+from ostiary.cli.policy.sources import judging, known, real_opa
 from ostiary.cli.policy.what_if import Span
 from ostiary.settings import Settings
 
@@ -56,7 +56,7 @@ def command(
 
     settings = read_settings(config, state)
     directory = make_directory(settings.state_path()) / POLICY
-    known = recorded(inputs)
+    inputs_known = known(inputs, settings)
     activations = Activations(directory, read_public_keys(settings.policy.signers))
     fetched = activations.fetch(bundle) if is_address(bundle) else (load_bundle(bundle), "")
     if fetched is None:
@@ -66,7 +66,7 @@ def command(
         return 0
 
     def judge(found: "Bundle") -> "Judgement":
-        judgement = judge_apart(found, known, real_opa(no_opa, settings), generate)
+        judgement = judge_apart(found, inputs_known, real_opa(no_opa, settings), generate)
         if max_newly_denied is None or not judgement.ok:
             return judgement
         return replace(judgement, problems=_denied_anew(settings, found, since, max_newly_denied))

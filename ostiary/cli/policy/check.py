@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ostiary.cli.options import common, read_settings
-from ostiary.cli.policy.sources import judging, real_opa, recorded
+from ostiary.cli.policy.sources import judging, known, real_opa
 
 if TYPE_CHECKING:  # heavy, and --help needs none of it
     from policy.judge import Judgement
@@ -34,7 +34,7 @@ def command(
 
     settings = read_settings(config, state)
     found = load_bundle(bundle) if bundle else policy_bundle(settings)
-    judgement = judge_apart(found, recorded(inputs), real_opa(no_opa, settings), generate)
+    judgement = judge_apart(found, known(inputs, settings), real_opa(no_opa, settings), generate)
     if as_json:
         click.echo(json.dumps({"ok": judgement.ok, **asdict(judgement)}))
         return 0 if judgement.ok else 1

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # its client is heavy, and may be missing
 F = TypeVar("F", bound=Callable[..., Any])  # click decorates functions of any shape
 
 MAX_INPUTS = 1_000_000
+NEWEST = 1_000
+"""Recorded decisions that a bundle is judged on where no file is named."""
 
 
 def judging(function: F) -> F:
@@ -29,7 +31,8 @@ def judging(function: F) -> F:
         ),
         click.option(
             "--inputs", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-            help="Recorded inputs, one a line as JSON: input documents, or decisions that hold one as `input`.",
+            help="Recorded inputs, one a line as JSON: input documents, or decisions that hold one as `input`; "
+            "default: of the newest decisions in the store.",
         ),
     ):  # fmt: skip
         function = option(function)
@@ -51,6 +54,18 @@ def recorded(file: Path | None) -> list[Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise DocumentError(f"{file} is not a file of JSON Lines: {error}") from error
     return found
+
+
+def known(file: Path | None, settings: Settings) -> list[Any]:
+    """Return recorded inputs: those in a file, or else of the newest decisions in the store, under pseudonyms."""
+    from ostiary.state import STORE
+    from ostiary.store import Reader
+
+    path = settings.state_path() / STORE
+    if file is not None or not path.exists():
+        return recorded(file)
+    with Reader.open(path) as store:
+        return [dict(item.document) for item in store.decisions(limit=NEWEST).items]
 
 
 def real_opa(no_opa: bool, settings: Settings) -> "str | OpaServer | None":
