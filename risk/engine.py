@@ -219,9 +219,9 @@ class RiskEngine:
                 found.append((_order(view, mark.row, place, number), mark.evidence))
         for number, watcher in enumerate(self._flow_watchers, len(self._rules)):
             found += [(_order(view, mark.row, place, number), mark.evidence) for mark in watcher.watch(view)]
-        # Models score a stretch before any evidence of its rows counts, and learn after all of it.
+        # Where one packet ends many flows, work on the models keeps the order in which it stands here.
         for stretch in self._anomaly.cut(view):
-            found.append(((*stretch.order(last=False), place, -1), stretch))
+            found.append(((*stretch.order(last=False), place, LAST), stretch))
             if stretch.full:
                 found.append(((*stretch.order(last=True), place, LAST), LEARN))
         return found

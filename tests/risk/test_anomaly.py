@@ -129,3 +129,13 @@ def test_other_budgets_are_counted_beside_the_setting(lived: tuple[RiskEngine, l
     assert [each.budget_per_day for each in outcomes] == [20 * rung for rung in LADDER]
     assert [each.p_value for each in outcomes] == sorted(each.p_value for each in outcomes)
     assert [each.alarms for each in outcomes] == sorted(each.alarms for each in outcomes)
+
+
+def test_a_packet_that_ends_a_thousand_flows_is_learnt_batch_by_batch(make_traffic: Any) -> None:
+    traffic = make_traffic()
+    for step in range(1000):
+        traffic.talk(0, f"10.0.{step % 7}.{step % 90}", "203.0.113.1", 443)
+    rows = traffic.rows()
+    rows["ts"], rows["seq"] = rows["ts"][0], 1
+    engine, _ = _run(rows)
+    assert engine.counts()["anomaly_scored"] == 1000
