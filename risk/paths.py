@@ -13,7 +13,8 @@ _NAMES = (
     r"(?:php|my|mysql|sql|db|pg|php-?my|phppg)[-_]?admin", r"pma", r"adminer", r"mysqlmanager", r"websql", r"sqlbuddy",
     r"(?:v-?|ext-?|i|my)?web-?mails?", r"ext-?mails?", r"mails?", r"round-?cube", r"squirrel-?mail", r"horde", r"rcube",
     r"wp-(?:login|admin|signup|config|cron|json)", r"xmlrpc", r"typo3", r"joomla", r"administrator", r"xampp",
-    r"cgi-bin", r"web-?admin", r"vtiger\w*", r"magento", r"manager", r"jmx-console", r"hnap1", r"solr", r"jenkins", r"owa",
+    r"cgi-bin", r"web-?admin", r"vtiger\w*", r"magento", r"manager", r"jmx-console", r"hnap1", r"solr", r"jenkins",
+    r"owa",
 )  # fmt: skip
 _FISHED = re2.compile(
     rf"(?i)/(?:{'|'.join(_NAMES)})(?:[-_.\d][-_.\w]{{0,20}})?(?:[/?]|$)|\.(?:php\d?|phtml|aspx?|jsp|cgi|pl|exe|dll)(?:[/?]|$)"

@@ -2,9 +2,10 @@
 
 sshd with PAM writes up to four lines for one wrong password. A line whose stage is later than that of the line before
 it belongs to the same attempt and counts 0; one at the same stage or an earlier one begins the next attempt. A summary
-gives a total: it counts what earlier lines didn't. A process is known by program and process id, and is another one
-when its client changes or 10 minutes pass. The newest 4,096 are remembered; forgetting one at worst counts an attempt
-twice.
+gives a total: it counts what earlier lines didn't. A refused key of a user who exists counts 0: clients offer all keys
+that they have, and one that then leaves hasn't probed either. A process is known by program and process id, and is
+another one when its client changes or 10 minutes pass. The newest 4,096 are remembered; forgetting one at worst counts
+an attempt twice.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class _Process:
     stage: int = 0
     told: int = 0
     """Attempts counted so far."""
+    keys: int = 0
+    """Keys of a user who exists that were refused."""
     untold: AuthOutcome | None = None
     """How an attempt ended whose lines didn't name the client yet."""
 
@@ -63,6 +66,10 @@ class Attempts:
         count = _count(fields) * times
         if method == b"none":
             count = 0
+        elif method == b"publickey" and outcome is AuthOutcome.FAILURE:
+            count = 0
+            if teller.session:
+                self._processes[process].keys += 1
         elif teller.session:
             outcome, count = self.settle(process, outcome, rule.stage, count)
         out.auth(
@@ -91,7 +98,7 @@ class Attempts:
         if state.untold is not None:
             outcome, state.untold = state.untold, None
         if stage == SUMMED_UP:
-            new = max(0, count - state.told)
+            new = max(0, count - state.told - (state.keys if outcome is AuthOutcome.PROBE else 0))
         else:
             new = count - 1 if 0 < state.stage < stage else count
             state.stage = stage

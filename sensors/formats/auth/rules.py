@@ -134,6 +134,7 @@ _RIP = r"(?:.*: )?(?:user=<(?P<user>[^>]*)>, )?(?:method=(?P<method>[\w-]+), )?r
 _LOGIN_PROCESS = r"^(?:[\w-]+-login: )?(?:Info: )?"
 
 DOVECOT = (
+    Rule(None, 0, "", rf"{_LOGIN_PROCESS}.* \(no auth attempts[^)]*\){_RIP}.*TLS handshaking: SSL_accept\(\) failed"),
     Rule(SUCCESS, TOLD, "", rf"{_LOGIN_PROCESS}Login: {_RIP}"),
     Rule(
         FAILURE, TOLD, "",
