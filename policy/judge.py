@@ -11,14 +11,16 @@ import json
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from policy.bundles import Bundle
 from policy.decide import checked_answer
+from policy.engines.apart import ApartEngine
 from policy.engines.embedded import ENTRYPOINT, EmbeddedEngine
-from policy.errors import BundleError, EvaluationError, JudgementError, PolicyError
+from policy.errors import BundleError, EvaluationError, JudgementError, PolicyError, SlowError
 from policy.generate import documents
 from policy.lint import lint
 from policy.masking import Masks
@@ -26,11 +28,14 @@ from policy.opa import UNDEFINED, OpaJudge
 from policy.opa_server import OpaServer, real_opa
 from policy.rules import Module, Rules
 from policy.trials import interpreter, run_tests
+from policy.values import PolicyEngine
 
 GENERATED = 1_000
 """Inputs that are made up, besides those that were recorded."""
 DECISION_S = 0.1
 """Seconds that the slowest decision may take, the best of three."""
+ENDED_S = 5.0
+"""Seconds after which a decision is ended, and with it the judgement."""
 JUDGEMENT_S = 600.0
 MAX_DIFFERENCES = 5
 
@@ -61,7 +66,7 @@ def judge(
         problems = [str(finding) for finding in lint(bundle)]
         if problems:
             return Judgement(bundle.revision, bundle.epoch, 0, 0, False, tuple(problems))
-        engine = EmbeddedEngine(bundle)
+        EmbeddedEngine(bundle)
         Masks(bundle)
         trials = list(run_tests(bundle))
     except BundleError as error:
@@ -70,8 +75,9 @@ def judge(
     if problems:  # nothing is run on a bundle that already failed: it might do anything
         return Judgement(bundle.revision, bundle.epoch, len(trials), 0, False, tuple(problems))
     inputs = [*recorded, *documents(bundle, made)]
-    answers = [_answer(engine, question) for question in inputs]
-    problems += _unfit(engine, inputs, answers, len(recorded))
+    with _bounded(bundle) as engine:
+        answers = [_answer(engine, question) for question in inputs]
+        problems += _unfit(engine, inputs, answers, len(recorded))
     if opa is not None:
         with real_opa(opa, bundle) as real:
             problems += real.problems() or _differences(bundle, real, inputs, answers)
@@ -115,14 +121,26 @@ def _serve(pipe: Connection, bundle: Bundle, recorded: Sequence[Any], opa: str |
     pipe.send(found)
 
 
-def _answer(engine: EmbeddedEngine, question: Any) -> Any:
+@contextmanager
+def _bounded(bundle: Bundle) -> Iterator[PolicyEngine]:
+    """Give an engine that neither loops for long nor takes all memory."""
+    engine = ApartEngine(bundle, ENDED_S)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _answer(engine: PolicyEngine, question: Any) -> Any:
     try:
         return engine.evaluate(question)
+    except SlowError as error:
+        raise JudgementError(f"{ENTRYPOINT}: {error}; input {_short(question)}") from error
     except EvaluationError:
         return UNDEFINED
 
 
-def _unfit(engine: EmbeddedEngine, inputs: Sequence[Any], answers: Sequence[Any], recorded: int) -> Iterator[str]:
+def _unfit(engine: PolicyEngine, inputs: Sequence[Any], answers: Sequence[Any], recorded: int) -> Iterator[str]:
     """Yield what is wrong with the answers alone: no decision to a question in order, or a slow one."""
     told = 0
     for place, (question, answer) in enumerate(zip(inputs, answers, strict=True)):
@@ -139,7 +157,7 @@ def _unfit(engine: EmbeddedEngine, inputs: Sequence[Any], answers: Sequence[Any]
         yield f"{ENTRYPOINT}: a decision takes {slowest:.2f} s, more than {DECISION_S:g} s"
 
 
-def _seconds(engine: EmbeddedEngine, question: Any) -> float:
+def _seconds(engine: PolicyEngine, question: Any) -> float:
     taken = []
     for _ in range(3):
         start = time.perf_counter()

@@ -114,6 +114,14 @@ def test_what_takes_too_long_is_given_up() -> None:
         judge_apart(load_bundle(), made=100_000, timeout_s=0.05)
 
 
+def test_a_bundle_that_would_take_all_memory_is_refused() -> None:
+    doubling = "\n\n".join(f'f{n} := concat("", [f{n - 1}, f{n - 1}])' for n in range(1, 41))
+    answer = 'decision := {"verdict": "deny", "reasons": [], "obligations": {}, "ttl_s": count(f40)}'
+    bundle = plain(f'f0 := concat("", ["x", input.action])\n\n{doubling}\n\n{answer}')
+    with pytest.raises(JudgementError, match="was ended"):
+        judge(bundle, made=20)
+
+
 def test_apart_is_the_same() -> None:
     assert judge_apart(load_bundle(), made=20) == judge(load_bundle(), made=20)
 
