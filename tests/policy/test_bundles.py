@@ -21,7 +21,7 @@ def test_the_shipped_bundle() -> None:
     bundle = load_bundle()
     assert "decision.rego" in bundle.modules
     assert not [name for name in bundle.modules if name.endswith("_test.rego")]
-    assert bundle.manifest["roots"] == ["ostiary"]
+    assert bundle.manifest["roots"] == ["ostiary", "system/log"]
     assert bundle.data["ostiary"]["config"]["bands"]
 
 
