@@ -71,8 +71,14 @@ class Engine:
 
 
 def collect_rarely() -> None:
-    """Let the garbage collector look less often: what passes here is frozen and forms no cycles (a sixth of a run)."""
+    """Let the garbage collector look less often: what passes here is frozen and forms no cycles (a sixth of a run).
+
+    Linear algebra keeps to one thread: its matrices are small, and threads that wait for one another cost more.
+    """
+    from threadpoolctl import threadpool_limits
+
     gc.set_threshold(50_000, 20, 20)
+    threadpool_limits(1)
 
 
 def verdict_row(outcome: Outcome, formats: Mapping[str, str]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from risk.detectors import kernel
 from risk.detectors.base import Detector, Matrix, State, Vector
 from risk.errors import StateError
 
-TREES = 64
+TREES = 32
 SAMPLE = 256
 """Rows that each tree is grown from."""
 

@@ -12,6 +12,7 @@ from numba import njit
 
 MIX_A, MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 R27, R30, R31 = np.uint64(27), np.uint64(30), np.uint64(31)
+LN2 = 0.6931471805599453
 SEED = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -75,7 +76,7 @@ def hash_score(rows: Any, sizes: Any, used: Any, shifts: Any, dims: Any, counts:
             for line in range(depth):
                 slot = np.int64(key % np.uint64(width))
                 key = (key ^ (key >> R30)) * MIX_A
-                held = counts[line, slot] * 2.0 ** (-decay * (now - stamps[line, slot]))
+                held = counts[line, slot] * np.exp(-LN2 * decay * (now - stamps[line, slot]))
                 least = min(least, held)
             total += np.log2(1.0 + least)
         out[i] = -total / sizes.size
@@ -92,7 +93,7 @@ def hash_learn(rows: Any, sizes: Any, used: Any, shifts: Any, dims: Any, counts:
             for line in range(depth):
                 slot = np.int64(key % np.uint64(width))
                 key = (key ^ (key >> R30)) * MIX_A
-                counts[line, slot] = counts[line, slot] * 2.0 ** (-decay * (now - stamps[line, slot])) + 1.0
+                counts[line, slot] = counts[line, slot] * np.exp(-LN2 * decay * (now - stamps[line, slot])) + 1.0
                 stamps[line, slot] = now
         now += 1
 

@@ -34,7 +34,7 @@ class Mahalanobis(Detector):
             return np.zeros(len(rows))
         if self._inverse is None:
             ridged = self.covariance + self.ridge * np.eye(len(self.names))
-            self._inverse = np.asarray(np.linalg.pinv(ridged, hermitian=True), np.float64)
+            self._inverse = np.asarray(np.linalg.inv(ridged), np.float64)
         off = rows - self.mean
         return np.asarray(np.sqrt(np.maximum(((off @ self._inverse) * off).sum(axis=1), 0.0)), np.float64)
 

@@ -25,9 +25,12 @@ MEMORY = 20_000
 
 def bend(raw: NDArray[np.floating[Any]]) -> Matrix:
     """Return x up to `KNEE`, beyond it KNEE (1 + log(|x| / KNEE)) with its sign; what is no number counts as 0."""
-    clean = np.nan_to_num(np.asarray(raw, np.float64), nan=0.0, posinf=1e300, neginf=-1e300)
+    clean = np.asarray(raw, np.float64)
+    if not np.isfinite(clean).all():
+        clean = np.nan_to_num(clean, nan=0.0, posinf=1e300, neginf=-1e300)
     size = np.abs(clean)
-    return np.copysign(np.where(size <= KNEE, size, KNEE + KNEE * np.log(np.maximum(size, KNEE) / KNEE)), clean)
+    bent = np.maximum(size, KNEE)
+    return np.copysign(np.where(size <= KNEE, size, KNEE + KNEE * np.log(bent / KNEE)), clean)
 
 
 def unbend(bent: NDArray[np.float64]) -> NDArray[np.float64]:
