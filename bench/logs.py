@@ -147,7 +147,8 @@ def rate(read: Callable[[Path], int], path: Path) -> float:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}, {count:,} lines")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {load}"
+    print(f"{machine}, Python {platform.python_version()}, {count:,} lines a case")
     print(f"{'format':<20}{'lines/s':>12}{'floor':>8}{'lines/s':>12}{'ratio':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for name, lines, floor_name, floor in CASES:
