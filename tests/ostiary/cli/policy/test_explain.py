@@ -69,7 +69,7 @@ def test_names_are_read_for_a_purpose_that_is_audited(state: Path, worst: str) -
 
     log = LogReader.read(state / "audit")
     (*_, last) = log.entries(0, log.size)
-    assert (last.kind, last.why, last.facts) == ("reveal", "incident 12", {"decision": worst})
+    assert (last.kind, last.why, last.facts["about"], last.facts["count"]) == ("reveal", "incident 12", worst, 1)
 
 
 def test_an_unknown_decision_is_told(state: Path) -> None:
