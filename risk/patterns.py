@@ -23,27 +23,36 @@ SQL = (
     r"\bwaitfor\s+delay\b|\binto\s+(?:outfile|dumpfile)\b|\bconcat(?:_ws)?\s*\(\s*0x",
     r"""['"]\)*\s*(?:--|/\*|;\s*--|#\s*$)|\)\s+--(?:\s|$)""",
     r"\border\s+by\s+\d{1,3}\s*(?:--|#|/\*)",
+    r"""[(;,+|'"]\s*select\b\s*(?:\(\s*)*(?:case\s+when|count\s*\(|like\s*\(|\d+\s+from|'\w*'\s+(?:from|where)|\w+\s+where\s+\d)""",
+    r"\b(?:elt|make_set|iif|if|decode|nvl)\s*\(\s*\d+\s*=\s*\d+|\bwhere\s+\d+\s*=\s*\d+|;\s*(?:call|select)\s+\w+\s*\(",
+    r"\bcha?r\s*\(\s*\d+\s*\)\s*(?:\|\||\+|,)\s*cha?r\s*\(|\b(?:regexp_substring|randomblob|generate_series|row_count)\s*\(\s*[\w(]",
+    r"\bfrom\s+(?:rdb\$|sysibm\.|master\.\.|mysql\.|msysaccess|all_users|all_tables|domain\.domains)",
+    r"\w'\s*(?:\+|\|\|)\s*'\w|'\s*(?:\+|\|\|)\s*\(\s*select\b",
 )
 SCRIPT = (
     r"<\s*/?\s*script\b|<\s*(?:iframe|object|embed|svg|math|marquee)\b[^>]{0,200}[>\s/]",
     r"""<\s*\w+[^>]{0,200}[\s/"']on(?:error|load|click|focus|toggle|mouse\w+|animation\w+|pointer\w+)\s*=""",
-    r"\bjavascript\s*:\s*(?:alert|eval|document|window|prompt|confirm)|\bdocument\s*\.\s*(?:cookie|write)\b",
+    r"\bjavascript\s*:\s*(?:alert|eval|document|window|prompt|confirm)|document\s*\.\s*(?:cookie|write)\b",
     r"\bstring\.fromcharcode\s*\(|[\"'>;=(]\s*(?:alert|prompt|confirm)\s*\(",
+    r"\bdata:text/html\s*[;,]|-moz-binding\s*:|\b(?:binding|behaviou?r)\s*:\s*url\s*\(|<\s*style[^>]{0,80}>\s*@i|\+adw-",
+    r"""<[^>]{0,200}\b(?:src|href|dynsrc|lowsrc|background)\s*=\s*["']?\s*(?:jav\s*a?\s*scr|vbscript|livescript|mocha)\w*\s*:""",
+    r"<!\[cdata\[[^\]]{0,80}(?:<|script)|<[^>]{0,200}\bdata(?:src|fld)\s*=|<\s*meta[^>]{0,80}http-equiv",
 )
 TRAVERSAL = (
     r"(?:\.\.[/\\]+){2,}|(?:^|[/=\\])\.\.[/\\]+(?:etc|proc|windows|winnt|boot|var|usr|bin|home|root)\b|\.\.;/",
     r"/etc/(?:passwd|shadow|group|issue|hosts)\b|/proc/(?:self|version|cmdline)|\b(?:win|boot|system)\.ini\b",
     r"\b(?:php|data|expect|zip|phar)://|\bfile:///|[=/][a-z]:[\\/]+(?:windows|winnt|inetpub)\b|\x00",
+    r"(?:\.{2,}|0x2e0x2e)0x(?:2f|5c)|(?:0x2e){2,}|(?:\.{3,}[/\\]+){2,}|(?:/\.){5,}|\.{10,}|web-inf[/\\]*web\.xml",
 )
 _TOOLS = (
     r"cat|ls|id|whoami|uname|wget|curl|nc|ncat|bash|sh|powershell|cmd|ping|rm|chmod|tftp|busybox|python\d?|perl|php|"
     r"echo|sleep|touch|nslookup|dig|ifconfig|netstat|cd|export|printf"
 )
 COMMAND = (
-    rf"(?:;|\||&&|\$\(|`|\n)\s*(?:/\w+/)*(?:{_TOOLS})(?:\s|$|[;|&)<>`$])",
+    rf"(?:;|\||&&|\$\(|`|\n)\s*(?:/?\w+/)*(?:{_TOOLS})(?:\s|$|[;|&)<>`$])",
     r"\b(?:wget|curl|tftp)\s+(?:-\S+\s+)*(?:https?://|\d+\.\d+\.\d+\.\d+)|/bin/(?:ba|z|k|c|da)?sh\b|\bcmd(?:\.exe)?\s*/c\b",
     r"\brm\s+-rf?\b|\bchmod\s+(?:\+x|[0-7]{3,4})\b|\$\{ifs\}|\bcd\s+/(?:tmp|var|dev)\b|\(\)\s*\{\s*:?",
-    r"\bpowershell(?:\.exe)?\s+-|/dev/tcp/",
+    r"\bpowershell(?:\.exe)?\s+-|/dev/tcp/|<!--\s*#(?:exec|include)\b|\bping(?:\.exe)?\s+-[cin]\s+\d+\s|[|&;]\s*dir\s+[a-z]:",
 )
 LOOKUP = (
     r"\$\{jndi:|\$\{(?:\$\{|lower:|upper:|::-|env:|sys:|date:)[^}]{0,80}\}|\$\{(?:script|dns|url|base64decoder):",

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from risk.behaviours import Behaviour, Fact, LogView, Mark, Reason, Weight
-from risk.windows.keyed import Distinct, Keyed
+from risk.windows.keyed import Distinct, Keyed, Told
 from sensors.addresses import host_entity
-from sensors.values import Kind
+from sensors.values import Entity, Kind
 
 NOISE = ("generic protocol command decode", "not suspicious traffic", "misc activity")
 INNOCENT = "a signature that matches ordinary traffic of this site"
@@ -21,6 +21,9 @@ SEVERITIES = {
     2: Reason("alert.medium", "", Weight(0.3), 3600, 1e-2, INNOCENT, 0.7),
     3: Reason("alert.minor", "", Weight(0.1), 1800, 1e-1, INNOCENT, 0.35),
 }
+MANY = Reason(
+    "alert.many", "", Weight(0.4, 0.3, 0.85), 3600, 1e-3, "a scan that the owner ordered, or a sensor badly tuned"
+)
 NOTE = Reason("alert.note", "", Weight(0.02), 600, 0.5, INNOCENT, 0.1)
 
 
@@ -44,15 +47,26 @@ class _Signature:
         return min(1.0, math.sqrt(FEW / max(self.named.count.value, 1.0)))
 
 
-class Alerts:
-    """Windows of signatures over the alerts of other sensors."""
+class _Host:
+    """Which signatures one host raised within an hour."""
+
+    __slots__ = ("raised", "told")
 
     def __init__(self) -> None:
+        self.raised: Distinct[str] = Distinct(3600)
+        self.told = Told()
+
+
+class Alerts:
+    """Windows of signatures and hosts over the alerts of other sensors."""
+
+    def __init__(self) -> None:
+        self._hosts: Keyed[str, _Host] = Keyed(MAX_KEYS, _Host)
         self._signatures: Keyed[str, _Signature] = Keyed(MAX_KEYS, _Signature)
 
     def evicted(self) -> int:
-        """Return how many signatures were forgotten for want of room."""
-        return self._signatures.evicted
+        """Return how many signatures and hosts were forgotten for want of room."""
+        return self._signatures.evicted + self._hosts.evicted
 
     def watch(self, view: LogView) -> Iterator[Mark]:
         """Yield one evidence an alert that names who began the flow."""
@@ -71,6 +85,18 @@ class Alerts:
             facts = [Fact("alert_severity", 4 - min(max(severity, 1), 3), 1), Fact("alert_rarity", 1 / hosts, 1)]
             evidence = reason.evidence(who, view.place(row), 1, words, facts)
             yield Mark(row, replace(evidence, weight=evidence.weight * trust, ceiling=evidence.ceiling * trust))
+            if reason in (SEVERITIES[1], SEVERITIES[2]) and trust == 1.0:
+                yield from _many(view, row, self._hosts[who.id], who, view.texts[signature][:200])
+
+
+def _many(view: LogView, row: int, host: _Host, who: Entity, signature: str) -> Iterator[Mark]:
+    """Yield that one host raised several different alerts that weigh their full weight here."""
+    place = view.place(row)
+    host.raised.add(place.ts, signature)
+    kinds = host.raised.count.value
+    if MANY.due(host.told, kinds / 2.9, place.ts):
+        words = who, f" raised {kinds:.0f} different alerts within an hour"
+        yield Mark(row, MANY.evidence(who, place, kinds / 2.9, words, [Fact("signatures_3600", kinds, 0.5)]))
 
 
 BEHAVIOUR = Behaviour("alert", "Alerts of other sensors", (), {Kind.ALERT: Alerts})

@@ -86,6 +86,8 @@ QUESTIONS = {"samr": (5, 6, 7, 8, 16, 17, 18, 19, 20, 34, 36, 39, 47), "lsarpc":
 LISTINGS = {"samr": (11, 13, 15, 25, 33, 40, 48, 51), "lsarpc": ()}
 """What gives whole lists of accounts or of the members of a group."""
 SHARES = {"srvsvc": (8, 12, 15, 36), "wkssvc": (2,)}
+DETAILS = {"srvsvc": (16, 21), "wkssvc": (0,)}
+"""What is asked about a share, a server or a workstation by the way; it counts beside a list only."""
 REPLICA = (0, 12, 3)
 """Operations of drsuapi in their order: bind, crack names, get changes. Domain controllers that replicate crack no
 names; a conversation whose beginning wasn't seen shows by the three together."""
@@ -99,7 +101,7 @@ ACCOUNTS = Reason(
 LISTED = Reason(
     "remote_call.shares",
     "T1135",
-    Weight(0.3, 0.2, 0.8),
+    Weight(0.3, 0.27, 0.8),
     1800,
     1e-2,
     "somebody who opens the network neighbourhood",
@@ -126,9 +128,10 @@ class _Pair:
 class _Caller:
     """Which hosts one host asked for lists."""
 
-    __slots__ = ("lists", "told")
+    __slots__ = ("details", "lists", "told")
 
     def __init__(self) -> None:
+        self.details: Distinct[tuple[str, str, int]] = Distinct(120)
         self.lists: Distinct[str] = Distinct(600)
         self.told = Told()
 
@@ -246,12 +249,16 @@ def _lists(call: _Call, caller: _Caller) -> Iterator[Mark]:
         reason, what = LISTED, "listed shares and sessions of"
     elif call.interface == "epmapper" and call.code == 2:
         reason, what = MAPPED, "listed all services of"
+    elif call.code in DETAILS.get(call.interface, ()) and caller.lists.count.add(call.ts, 0.0) > 0.5:
+        reason, what = LISTED, "listed shares and asked about the server of"
+        caller.details.add(call.ts, (call.resp, call.interface, call.code))
     else:
         return
-    caller.lists.add(call.ts, call.resp)
-    hosts = caller.lists.count.value
-    if reason.due(caller.told, hosts, call.ts):
-        yield call.mark(reason, what, [Fact("listed_hosts_600", hosts, 0.5)], hosts)
+    if call.code not in DETAILS.get(call.interface, ()):
+        caller.lists.add(call.ts, call.resp)
+    strength = caller.lists.count.value + 2 * caller.details.count.add(call.ts, 0.0)
+    if reason.due(caller.told, strength, call.ts):
+        yield call.mark(reason, what, [Fact("listed_hosts_600", strength, 0.5)], strength)
 
 
 BEHAVIOUR = Behaviour("remote_call", "Remote calls that act on Windows hosts", (), {Kind.COMMAND: Calls})

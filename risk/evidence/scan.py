@@ -39,6 +39,9 @@ def _vertical(view: FlowView) -> Column:
     ports, failed = view.feature("pair_ports_600"), view.feature("pair_failed_600")
     quiet = np.where(view.rows["proto"] == UDP, 60, 20)
     needed = np.where(failed >= 0.5 * ports, 10, quiet)
+    # So many within a minute, all in vain, is no configuration that grew old.
+    burst = (failed >= 0.9 * ports) & (view.feature("pair_ports_60") >= 12) & (view.feature("pair_done_600") == 0)
+    needed = np.where(burst & (view.rows["proto"] == TCP), 6, needed)
     return _targets_or_nothing(ports, needed, view.feature("pair_done_600"))
 
 

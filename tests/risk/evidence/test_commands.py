@@ -195,3 +195,13 @@ def test_frames_that_name_another_card_than_the_one_that_sent_them(make_world: A
     assert forged.reasons() == {"neighbours.forged"}
     assert forged.worst(A) >= 0.7
     assert once.findings == []
+
+
+def test_shares_and_the_server_asked_for_together(make_world: Any) -> None:
+    together, list_only, details_only = make_world(), make_world(), make_world()
+    together.read(Kind.COMMAND, [_call("srvsvc", 15), _call("srvsvc", 21, 1)])
+    list_only.read(Kind.COMMAND, [_call("srvsvc", 15), _call("srvsvc", 15, 1)])
+    details_only.read(Kind.COMMAND, [_call("srvsvc", 21, at) for at in range(5)])
+    assert together.worst(A) >= 0.7
+    assert list_only.worst(A) < 0.4
+    assert details_only.findings == []

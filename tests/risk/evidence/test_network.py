@@ -172,3 +172,17 @@ def test_a_signature_that_names_the_whole_site_weighs_less(world: Any) -> None:
     world.read(Kind.ALERT, lines)
     assert world.worst("10.9.0.1") == 0.55
     assert world.worst("10.9.2.199") < 0.1
+
+
+def test_many_different_alerts_of_one_host(make_world: Any) -> None:
+    many, same = make_world(), make_world()
+    for world, names in ((many, "abcdef"), (same, "aaaaaa")):
+        lines = [
+            {"at": n * 60, "orig": A, "resp": B, "signature": f"ET SCAN {name}", "severity": 2}
+            for n, name in enumerate(names)
+        ]
+        world.read(Kind.ALERT, lines)
+    assert "alert.many" in many.reasons()
+    assert many.worst(A) >= 0.8
+    assert "alert.many" not in same.reasons()
+    assert same.worst(A) <= 0.7

@@ -90,3 +90,17 @@ def test_multicast_and_traceroute_are_no_scan(world: Any, traffic: Any) -> None:
         traffic.begin(step * 0.1, A, f"239.1.1.{step}", 1900, proto=17, orig_flags=0)
     world.see(traffic)
     assert world.findings == []
+
+
+def test_a_dozen_ports_in_vain_within_a_second(world: Any, traffic: Any) -> None:
+    for step in range(16):
+        traffic.refused(step * 0.02, "192.0.2.7", "198.51.100.9", 20 + step)
+    world.see(traffic)
+    assert world.worst("192.0.2.7") >= 0.7
+
+
+def test_a_client_that_looks_for_a_service_on_its_usual_ports(world: Any, traffic: Any) -> None:
+    for step, port in enumerate((443, 8443, 9443, 80, 8080, 8000)):
+        traffic.refused(step * 2, "192.0.2.7", "198.51.100.9", port)
+    world.see(traffic)
+    assert world.worst("192.0.2.7") < 0.4
