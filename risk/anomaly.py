@@ -21,6 +21,7 @@ from risk.calibration.budget import LADDER, SETTING, Budget, Outcome
 from risk.calibration.conformal import SlidingConformal
 from risk.calibration.minutes import Closed, HostMinutes
 from risk.detectors.base import Matrix, Vector
+from risk.drift import Drift
 from risk.ensemble import READY, Ensemble, Scores
 from risk.reference.reference import Reference
 from risk.settings import RiskSettings
@@ -79,6 +80,7 @@ class Anomaly:
         self._models = Ensemble(MODELS, settings.seed, reference)
         self._minutes: HostMinutes[Host] = HostMinutes(settings.max_entities)
         self._usual, self._sums = SlidingConformal(), SlidingConformal()
+        self.drift = Drift(MODELS)
         self.budget = Budget(settings.alarm_budget_per_day)
         self._batch = _Batch()
         self._cut = 0
@@ -113,25 +115,31 @@ class Anomaly:
                 )
                 yield int(rows[place]), self._evidence(where, host, kind, strength, features[place])
 
-    def learn(self, suspect: Callable[[Entity], bool]) -> None:
-        """Learn the full batch; `suspect` says whom evidence speaks against by now."""
+    def learn(self, now: int, suspect: Callable[[Entity], bool]) -> None:
+        """Learn the full batch at event time `now` (ns); `suspect` says whom evidence speaks against by then."""
         batch, self._batch = self._batch, _Batch()
         pairs = np.concatenate(batch.hosts)
         _, first, member = np.unique(np.concatenate(batch.keys), return_index=True, return_inverse=True)
         bad = np.array([suspect(_entity((int(pairs[at, 0]), int(pairs[at, 1])))) for at in first.tolist()], np.bool_)
-        self._models.learn_many(
-            np.concatenate(batch.features), _joined(batch.scores), np.concatenate(batch.keys), bad[member]
-        )
+        scores = _joined(batch.scores)
+        self._models.learn_many(np.concatenate(batch.features), scores, np.concatenate(batch.keys), bad[member])
+        if self._models.scale.learnt >= YOUNG and not bad[member].all():
+            self.drift.see(now, scores.fused[~bad[member]], scores.rows[~bad[member]])
         self._count_minutes(batch.closed, suspect)
 
     def counts(self) -> Mapping[str, int]:
         """Return what was scored, learnt and kept out; the allowed p-value in millionths."""
         seen = {f"anomaly_{name}": number for name, number in sorted(self._models.seen.items())}
         return {
-            **seen, "anomaly_scored": self._scored, "anomaly_hosts_evicted": self._minutes.evicted,
+            **seen, "anomaly_scored": self._scored, "anomaly_drifts": self.drift.told,
+            "anomaly_hosts_evicted": self._minutes.evicted,
             "anomaly_rows_crowded": self._minutes.crowded, "anomaly_host_minutes": self.budget.host_minutes(),
             "anomaly_threshold_ppm": round(self.budget.allowed()[SETTING] * 1e6),
         }  # fmt: skip
+
+    def forget(self) -> None:
+        """Let what comes next weigh more than what was learnt, after a change that is known to be honest."""
+        self._models.forget()
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what the budget gave, and what stricter and looser ones would have given."""

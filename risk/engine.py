@@ -18,6 +18,7 @@ from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Stretch
 from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
 from risk.calibration.budget import Outcome
+from risk.drift import Change
 from risk.feedback import Feedback
 from risk.ledger import Ledger, NoLabels, Reading
 from risk.lineage import Lineage
@@ -185,6 +186,14 @@ class RiskEngine:
         """Return who else uses an entity's address, and how much of the traffic is its."""
         return self._activity.share(entity.id)
 
+    def changes(self) -> tuple[Change, ...]:
+        """Return the latest changes of what is usual, oldest first."""
+        return tuple(self._anomaly.drift.changes)
+
+    def forget(self) -> None:
+        """Let what comes next weigh more than what the models learnt; a snapshot taken before is the way back."""
+        self._anomaly.forget()
+
     def budget(self) -> tuple[Outcome, ...]:
         """Return what the alarm budget gave over the last week at most, and what others would have, strictest first."""
         return self._anomaly.outcomes()
@@ -245,7 +254,7 @@ class RiskEngine:
                 for row, evidence in self._anomaly.score(item):
                     heapq.heappush(queue, (_order(item.view, row, order[3], TELL), next(number), evidence))
             elif isinstance(item, Learn):
-                self._anomaly.learn(partial(self._ledger.suspects, at=order[0], above=GATE))
+                self._anomaly.learn(order[0], partial(self._ledger.suspects, at=order[0], above=GATE))
             elif isinstance(item, Binding):
                 self._relations.bind(item)
             else:

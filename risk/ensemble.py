@@ -42,6 +42,8 @@ UNLIKELY = 0.05
 RARE = 1e-3
 BEYOND = 50_000
 """Rows over which it is measured how often the models' own tails promise less than `RARE`."""
+FRESH = 512
+"""Rows that what was learnt weighs as much as, after it was to be forgotten."""
 MOST_OFTEN = 3.0
 SPAN = 65_536
 """Rows within which those with a p-value below `RARE` count once for each entity in the calibration."""
@@ -187,6 +189,14 @@ class Ensemble:
     def _teach(model: Detector, rows: Matrix) -> None:
         if len(rows):
             model.learn_many(rows)
+
+    def forget(self) -> None:
+        """Make old rows count little beside new ones: scale, means, counts and calibrations follow within minutes."""
+        self.scale.learnt = min(self.scale.learnt, FRESH)
+        for model in self.models:
+            model.forget(FRESH)
+        for usual in (*self.usual, self.fused):
+            usual.forget(FRESH)
 
     def state(self) -> State:
         """Return everything learnt, as arrays by name; the reference isn't part of it."""

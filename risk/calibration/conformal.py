@@ -27,6 +27,9 @@ class SlidingConformal:
 
     def __init__(self, window: int = WINDOW) -> None:
         self._window = window
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._latest = np.zeros(0)
         self._sorted = np.zeros(0)
         self._high, self._when = np.zeros(0), np.zeros(0, np.int64)
@@ -71,6 +74,12 @@ class SlidingConformal:
     def p_value(self, score: float) -> float:
         """Return how often usual scores are at least this high, in (0, 1]."""
         return float(self.p_values(np.array([score]))[0])
+
+    def forget(self, scores: int) -> None:
+        """Keep the latest so many scores."""
+        latest = self._latest[-scores:]
+        self._begin_anew()
+        self.add_many(latest)
 
     def state(self, name: str) -> dict[str, NDArray[Any]]:
         """Return what is known, as arrays under names that begin with `name`."""

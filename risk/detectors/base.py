@@ -48,6 +48,9 @@ class Detector(ABC):
         """Take one row as usual; features by name, absent ones usual (0)."""
         self.learn_many(self._matrix(row))
 
+    def forget(self, rows: int) -> None:  # noqa: B027 - most have nothing to do
+        """Make what was learnt weigh no more than so many rows; models that follow their latest rows do anyway."""
+
     def state(self) -> State:
         """Return a copy of everything learnt and drawn."""
         return {name: np.array(getattr(self, name)) for name in ("learnt", *self.kept)}

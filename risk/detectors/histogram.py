@@ -41,6 +41,11 @@ class Histogram(Detector):
             self._surprise = surprise(self.counts)
         return self._surprise.ravel()[self._bins(rows)]
 
+    def forget(self, rows: int) -> None:
+        """Let counts weigh no more than so many rows."""
+        self.counts *= min(1.0, rows / max(float(self.counts[0].sum()), 1.0))
+        self._surprise = None
+
     def learn_many(self, rows: Matrix) -> None:
         """Count rows. Rows learnt at once weigh alike."""
         self.learnt += len(rows)

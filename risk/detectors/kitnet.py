@@ -77,6 +77,12 @@ class KitNET(Detector):
         if not sound or (self.learnt >= 2 * self.grace and not self.sizes[0]):
             raise StateError("the saved autoencoders are damaged")
 
+    def forget(self, rows: int) -> None:
+        """Learn again for a quarter of the settling time; ranges begin anew."""
+        if self.learnt >= SETTLED:
+            self.learnt = SETTLED - SETTLED // 4
+            self.low[:], self.high[:] = np.inf, -np.inf
+
     def lay_out(self, groups: Sequence[Sequence[int]]) -> None:
         """Draw the autoencoders for groups of features, uniformly within 1 / visible units as the original does."""
         dice = np.random.RandomState(self._seed)

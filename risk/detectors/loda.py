@@ -43,6 +43,11 @@ class LODA(Detector):
             self._surprise = surprise(self.counts)
         return np.asarray(self._surprise.ravel()[self._bins(rows)].mean(axis=1), np.float64)
 
+    def forget(self, rows: int) -> None:
+        """Let counts weigh no more than so many rows."""
+        self.counts *= min(1.0, rows / max(float(self.counts[0].sum()), 1.0))
+        self._surprise = None
+
     def learn_many(self, rows: Matrix) -> None:
         """Count rows. Rows learnt at once weigh alike."""
         self.learnt += len(rows)

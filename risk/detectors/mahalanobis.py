@@ -38,6 +38,10 @@ class Mahalanobis(Detector):
         off = rows - self.mean
         return np.asarray(np.sqrt(np.maximum(((off @ self._inverse) * off).sum(axis=1), 0.0)), np.float64)
 
+    def forget(self, rows: int) -> None:
+        """Let mean and covariance weigh no more than so many rows."""
+        self.learnt = min(self.learnt, rows)
+
     def learn_many(self, rows: Matrix) -> None:
         """Follow rows."""
         if not len(rows):
