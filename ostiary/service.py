@@ -149,6 +149,10 @@ class Service:
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
                 note=lambda order, actor: _note(worker, order, actor),
                 shown=Showing(lambda: self._settings).shown,
+                live={
+                    "forecast": lambda: _asked(worker.call(lambda context: context.outlook())),
+                    "model": lambda: _asked(worker.call(lambda context: context.model())),
+                },
                 label=lambda order, actor: _label(worker, order, actor),
                 withdraw=lambda label, actor: _asked(
                     worker.call(lambda context: context.teacher.withdraw(label, actor))

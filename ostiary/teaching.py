@@ -5,10 +5,11 @@ undoing an action says that it was wrong, so that the same evidence doesn't cut 
 grown in a process of its own and taken up between two batches. Belongs to the engine's thread.
 """
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 
 from ostiary.board import RiskBoard
 from ostiary.labelling import Said, facts_for_audit, find_subject, labels_of, make_label, withdrawn
@@ -74,20 +75,32 @@ class Teacher:
         """Take a forest up that has grown meanwhile; called between two batches."""
         if self._growing is not None and self._growing.done():
             grown, self._growing = self._growing, None
-            if grown.exception() is None and grown.result() is not None:
+            if (
+                grown.cancelled() or grown.exception() is not None
+            ):  # the linear model goes on; the next label tries again
+                self.close()
+            elif grown.result() is not None:
                 self._take(Feedback(self._labels, grown.result()))
 
     def close(self) -> None:
         """Let go of the process that grows forests."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
     def _hear(self) -> None:
         self._labels = labels_of(self._state.store.labels(in_force=True), self._state.vault)
         self._take(Feedback(self._labels))
         if len(self._labels) >= ENOUGH:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver"))
+            self._grow()
+
+    def _grow(self) -> None:
+        self.turn()  # a pool that broke meanwhile takes nothing any more
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver"))
+        if self._growing is not None:
+            self._growing.cancel()
+        with contextlib.suppress(BrokenExecutor):
             self._growing = self._pool.submit(grow, self._labels, self._seed)
 
     def _take(self, feedback: Feedback) -> None:

@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
+from ostiary.deep import DeepLooks
 from ostiary.engine import Engine, collect_rarely
+from ostiary.feeding import QUEUED as QUEUED_BATCHES
 from ostiary.feeding import Feeders
-from ostiary.keeping import Keeper
+from ostiary.keeping import Keeper, describe
+from ostiary.pace import Pace
 from ostiary.recorder import Recorder
 from ostiary.running import never_list
 from ostiary.settings import Settings, settings_digest
@@ -32,6 +36,7 @@ from ostiary.warm import warm_up
 from policy.values import Decision
 from response.ports import Actuator
 from response.responder import Responder
+from sensors.addresses import host_entity
 from sensors.logs.watch import Watch
 from sensors.merge import END_OF_TIME, join
 from sensors.values import Batch, Source
@@ -120,6 +125,7 @@ class EngineWorker(threading.Thread):
             context.recorder.decisions(decisions)
         for command in _taken(self._commands):
             command(context)
+        context.recorder.deep_looks(context.deep.take())
         context.teacher.turn()
         context.keep_standing()
         context.keep_state()
@@ -133,8 +139,11 @@ class Context:
     def __init__(self, settings: Settings, state: State, actuator: Actuator | None, feeders: Feeders) -> None:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
+        self._feeders = feeders
+        self.deep = DeepLooks(settings.sensors.deep_look)
         self.standing = Standing(feeders, self.recorder.masked)
         self.keeper = Keeper(state.path)
+        self.pace = Pace()
         risk = self.keeper.load(settings.risk)
         self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
         self.board = RiskBoard(risk)
@@ -156,14 +165,17 @@ class Context:
     def judge(self, names: Sequence[str], parts: Sequence[tuple[int, Batch]]) -> None:
         """Carry what has come in through the house, in event order."""
         self.standing.judged(parts)
+        started = time.perf_counter()
         with self.board.working():
             outcomes = self.engine.decide(join(names, parts, END_OF_TIME))
         if outcomes:  # how far the sources were read for them goes with them
             self.recorder.outcomes(outcomes, progress=self.standing.progress(self.recorder.run_id))
             self.standing.written()
         self.board.publish([outcome.finding for outcome in outcomes])
+        self.pace.count(sum(len(batch) for _, batch in parts), time.perf_counter() - started)
         self.engine.act(outcomes, time.time_ns())
         self.recorder.flush()
+        self.deep.ask(outcomes, self._feeders.sources)
         summary = Summary()
         summary.add(outcomes)
         lines = summary.lines()
@@ -220,6 +232,16 @@ class Context:
         if self.standing.due():
             self._write_standing()
 
+    def outlook(self) -> dict[str, Any]:
+        """Return what the next hour brings, the addresses under their pseudonyms (JSON values, hence Any)."""
+        found = asdict(self.engine.risk.outlook(self.pace.rows_per_s, self.pace.waiting(QUEUED_BATCHES)))
+        hosts = {self.recorder.name(host_entity(name)): ahead for name, ahead in found["hosts"].items()}
+        return {**found, "hosts": hosts, "rows_per_s": self.pace.rows_per_s}
+
+    def model(self) -> dict[str, Any]:
+        """Return what the model is made of (JSON values, hence Any)."""
+        return describe(self.engine.risk, self.teacher.feedback)
+
     def keep_state(self) -> None:
         """Save what the risk core knows, where it is time to."""
         if self.keeper.due():
@@ -235,7 +257,10 @@ class Context:
         self.teacher.close()
         self.keeper.save(self.engine.risk, self.teacher.feedback, wait=True)
         self._write_standing()
-        self.recorder.finish([], self.standing.reports(time.time_ns()), self.engine.risk.counts())
+        self.recorder.deep_looks(self.deep.take(wait=True))
+        self.deep.close()
+        counts = {**self.engine.risk.counts(), **self.deep.counts}
+        self.recorder.finish([], self.standing.reports(time.time_ns()), counts)
 
     def _responder(self) -> Responder:
         return Responder(self.settings.response, self._actuator, never_list(self.settings, live=True), self.recorder)

@@ -55,10 +55,9 @@ def smallest(weights: Mapping[str, float], facts: Mapping[str, Sequence[Fact]], 
 
 def weights_of(risk: float, contributions: Mapping[str, float]) -> dict[str, float]:
     """Return what each reason gives alone, from its share of the risk: the shares are those of -ln(1 - w)."""
-    pull = -math.log(max(1.0 - risk, 1e-6))
-    return {
-        reason: 1.0 - math.exp(-pull * share / risk) if risk > 0 else 0.0 for reason, share in contributions.items()
-    }
+    pull = -math.log(min(max(1.0 - risk, 1e-6), 1.0))
+    parts = {reason: min(max(share / risk, 0.0), 1.0) if risk > 0 else 0.0 for reason, share in contributions.items()}
+    return {reason: 1.0 - math.exp(-pull * part) for reason, part in parts.items()}
 
 
 def _change(reason: str, weight: float, facts: Sequence[Fact]) -> Change:

@@ -61,6 +61,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/actions/{action_id}/undo", frozenset({Role.APPROVER})),
     Route("GET", "/sources", DETAIL),
     Route("POST", "/logs/{name}", frozenset({Role.SENSOR}), max_body=MAX_PUSH),
+    Route("GET", "/forecast", EVERYBODY),
+    Route("GET", "/model", DETAIL),
     Route("GET", "/labels", DETAIL),
     Route("POST", "/labels", frozenset({Role.ANALYST, Role.APPROVER})),
     Route("DELETE", "/labels/{label_id}", frozenset({Role.ANALYST, Role.APPROVER})),

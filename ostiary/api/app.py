@@ -45,6 +45,9 @@ Labelling = Callable[[views.LabelOrder, str], LabelRecord | None]
 Withdrawal = Callable[[str, str], LabelRecord | None]
 """(label id, actor) -> the label, withdrawn; None where there is none; raises `RefusedError`."""
 
+Live = Callable[[], Mapping[str, Any]]
+"""Returns JSON values that only the running engine knows; raises `RefusedError`."""
+
 Item = TypeVar("Item")
 DECISIONS_EXPLAINED = 20
 RETRY_S = "5"
@@ -64,6 +67,7 @@ def create_app(
     note: Note | None = None,
     label: Labelling | None = None,
     withdraw: Withdrawal | None = None,
+    live: Mapping[str, Live] | None = None,
     push: Push | None = None,
     shown: Shown = lambda record: record,
 ) -> Door:
@@ -86,6 +90,8 @@ def create_app(
         _add_labels(guarded, label, withdraw)
     if push is not None:
         _add_push(guarded, push)
+    for name, answer_of in (live or {}).items():
+        _add_live(guarded, name, answer_of)
     _add_health(app, health)
     app.include_router(guarded)
     _add_description(app)
@@ -195,6 +201,14 @@ def _add_push(router: APIRouter, push: Push) -> None:
         packed = request.headers.get("content-encoding", "identity").lower() == "gzip"
         body = await request.body()
         return views.Pushed(_found(await run_in_threadpool(push, name, body, packed)))
+
+
+def _add_live(router: APIRouter, name: str, answer_of: Live) -> None:
+    """Add a route that the engine itself answers: `forecast` (the next hour) or `model` (what taught it)."""
+
+    @router.get(f"/{name}", name=f"show_{name}", summary=f"Show the {name}, as the running engine has it.")
+    def show_live(query: Annotated[views.NoQuery, Query()]) -> JSONResponse:
+        return JSONResponse(dict(answer_of()))
 
 
 def _add_labels(router: APIRouter, label: Labelling, withdraw: Withdrawal) -> None:

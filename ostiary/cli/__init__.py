@@ -27,6 +27,7 @@ COMMANDS = {
     "actions": "List what was done or would have been, and to whom.",
     "undo": "Undo an action of the running service.",
     "label": "Say what was an attack and what was none; take it back.",
+    "forecast": "Say what the next hour brings, and what will overflow.",
     "model": "Say what taught the model, and which labels it has heard.",
     "policy": "Test, sign and activate the Rego bundle that decides.",
     "report": "Write the HTML report of a run.",

@@ -93,6 +93,8 @@ def test_risk_and_labels_outlive_the_service(tmp_path: Path, ostiary: Callable[.
         assert given["actor"] == "first-admin" and verdict(port, ATTACKER) == "allow"
         assert ask("label", "--withdraw", given["id"])["withdrawn_by"] == "first-admin"
         assert verdict(port, ATTACKER) in ("deny", "isolate")
+        outlook = ask("forecast")
+        assert outlook["overflows"] == [] and [each["minutes"] for each in outlook["load"]] == [5, 15, 30, 60]
     model = ask("model")
     assert model["began_with"] and [span["rows"] for span in model["sources"]] == [3]
     assert json.loads(ostiary("audit", "verify", "--json", state=state).stdout)["ok"]

@@ -63,6 +63,7 @@ class World:
         return create_app(
             self.store, self.tokens, lambda: self.health,
             checkpoint=lambda: self.checkpoint, undo=self.undo, reveal=self.reveal, note=self.note,
+            live={"forecast": lambda: {"workers": 1}, "model": lambda: {"revision": "abc"}},
             label=self.label, withdraw=self.withdraw,
             push=lambda name, body, packed: 1 if name == "shop" else None,
         )  # fmt: skip

@@ -24,6 +24,8 @@ EXPECTED = {
     ("POST", "/actions/{action_id}/undo"): "approver",
     ("GET", "/sources"): "analyst approver auditor privacy_officer admin",
     ("POST", "/logs/{name}"): "sensor",
+    ("GET", "/forecast"): ALL,
+    ("GET", "/model"): "analyst approver auditor privacy_officer admin",
     ("GET", "/labels"): "analyst approver auditor privacy_officer admin",
     ("POST", "/labels"): "analyst approver",
     ("DELETE", "/labels/{label_id}"): "analyst approver",

@@ -36,3 +36,11 @@ def test_nobody_can_label_whom_no_run_knows_nor_withdraw_what_isnt_there(make_wo
 def test_what_isnt_understood_is_refused(make_world: Any, client_of: Any, body: Any) -> None:
     assert client_of(make_world)("POST", "/labels", "analyst", json=body).status_code == 422
     assert not make_world.asked
+
+
+def test_what_only_the_engine_knows_is_asked_of_it(make_world: Any, client_of: Any) -> None:
+    ask = client_of(make_world)
+    assert ask("GET", "/forecast", "viewer").json() == {"workers": 1}
+    assert ask("GET", "/model", "auditor").json() == {"revision": "abc"}
+    paths = ask("GET", "/openapi.json", "viewer").json()["paths"]
+    assert {"/forecast", "/model", "/labels", "/labels/{label_id}"} <= set(paths)
