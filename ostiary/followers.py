@@ -103,6 +103,7 @@ class History:
     segments: Segments
     keep_days: int
     clock: Callable[[], int]
+    say: Callable[[str], None]
     _since: float | None = None
 
     def step(self, ending: bool) -> bool:
@@ -113,7 +114,10 @@ class History:
         if len(found) < ROWS and not ending and not self._waited():
             return False
         self._since = None
-        self.segments.write(found)
+        before = self.segments.exported().missing
+        missing = self.segments.write(found).missing - before
+        if missing:
+            self.say(f"history of decisions: {missing:,} were pruned from the store before they were written out")
         self.segments.forget(self.clock(), self.keep_days)
         return len(found) == ROWS
 
@@ -140,9 +144,8 @@ class Telling:
     """File with the number of the last decision that was told."""
     make: Callable[[], Tell]
     """Makes what tells, in the thread that will use it."""
+    say: Callable[[str], None]
     most: int = 500
-    skipped: int = 0
-    """Decisions that were pruned from the store before they could be told."""
     _tell: Tell | None = None
     _stale: bool = False
 
@@ -165,7 +168,8 @@ class Telling:
             self._tell, self._stale = None, False
             self._tell = self.make()
         self._tell(found)
-        self.skipped += max(0, found[0].number - last - 1)
+        if found[0].number > last + 1:
+            self.say(f"{found[0].number - last - 1:,} decisions were pruned from the store before they could be told")
         self.place.parent.mkdir(mode=0o700, exist_ok=True)
         temporary = self.place.with_suffix(".new")
         temporary.write_text(str(found[-1].number), encoding="ascii")
@@ -191,12 +195,14 @@ class Followers:
         state = settings.state_path()
         self._settings = settings
         works: dict[str, Work] = {
-            "history": History(Reader.open(state / STORE), Segments(state / HISTORY), settings.policy.log_days, clock)
+            "history": History(
+                Reader.open(state / STORE), Segments(state / HISTORY), settings.policy.log_days, clock, say
+            )
         }
         for where in settings.policy.log_to:
             destination(where)
             place = state / TOLD / hashlib.sha256(where.encode()).hexdigest()[:16]
-            works[where] = Telling(Reader.open(state / STORE), place, lambda where=where: self._make(where))  # type: ignore[misc]  # bound now
+            works[where] = Telling(Reader.open(state / STORE), place, lambda where=where: self._make(where), say)  # type: ignore[misc]  # bound now
         self._all = [Follower(name, work, say) for name, work in works.items()]
 
     def start(self) -> None:

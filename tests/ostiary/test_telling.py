@@ -118,7 +118,11 @@ def test_opentelemetry() -> None:
     (span,) = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
     found = {item.key: item.value.string_value or item.value.double_value for item in span.attributes}
     assert (path, span.name, span.start_time_unix_nano) == ("/v1/traces", "ostiary.decision", NOW)
-    assert (found["ostiary.verdict"], found["ostiary.risk"], found["ostiary.resource"]) == ("deny", 0.83, 0.0)  # no resource: masked
+    assert (found["ostiary.verdict"], found["ostiary.risk"], found["ostiary.resource"]) == (
+        "deny",
+        0.83,
+        0.0,
+    )  # no resource: masked
 
 
 @pytest.mark.parametrize("where", ["", "opa", "opa=ftp://x", "ocsf=events", "kafka=http://x", "otlp=x"])
@@ -237,3 +241,23 @@ def test_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
         pass
     with pytest.raises(SettingsError):
         Followers(replace(settings, policy=replace(settings.policy, log_to=("x",))), lambda: 0, print)
+
+
+def test_what_was_pruned_before_it_was_written_or_told_is_said(tmp_path: Path) -> None:
+    with collecting() as server:
+        where = f"opa=http://127.0.0.1:{server.server_port}"
+        settings = Settings(state_dir=str(tmp_path / "state"), max_decisions=10)
+        settings = replace(settings, policy=replace(settings.policy, log_to=(where,)))
+        said: list[str] = []
+        with State.open(settings) as state:
+            recorder = Recorder(state, replace(settings, policy=replace(settings.policy, log_to=())))
+            recorder.begin(RunRecord("r0", 1, "run"))
+            recorder.decisions(decisions(0, 5))
+            recorder.finish([], [], {})
+            Followers(settings, lambda: 0, said.append).finish()
+            recorder.decisions(decisions(5, 40))
+            Followers(settings, lambda: 0, said.append).finish()
+        first = int(told(server)[5].strip("/"))
+        assert [text.split(" were pruned")[0] for text in said] == [
+            f"history of decisions: {first - 5}", f"{first - 5} decisions",
+        ]  # fmt: skip
