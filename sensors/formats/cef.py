@@ -18,11 +18,11 @@ from sensors.logs.stamps import stamp
 from sensors.registry import Format, Input
 from sensors.values import AuthOutcome, Kind, Source
 
-_EVENT = Pattern(r"\b(?:(CEF):\d+|(LEEF):[12]\.0)\|(.*)$")
+_EVENT = Pattern(r"(?:\b(?:CEF:\d+|(LEEF):[12]\.0)|^[01])\|(.*)$")  # a collector may have taken CEF: off
 _KEY = Pattern(r"^(.*?) ?([\w.]+)$")
-_LOGIN = Pattern(r"(?i)log[io]n\b|logged (?:in|on)\b|sign(?:ed)?[ -]?in\b|authenticat")
+_LOGIN = Pattern(r"(?i)log[io]n\b|logged (?:in|on)\b|sign(?:ed)?[ -]?in\b|authenticat|\badmin accessed\b")
 _FAILED = Pattern(r"(?i)fail|denied|invalid|incorrect|unsuccessful|reject|block")
-_SUCCEEDED = Pattern(r"(?i)success|succeeded|accepted|allowed|passed|logged (?:in|on)\b|signed in\b")
+_SUCCEEDED = Pattern(r"(?i)success|succeeded|accepted|allowed|passed|logged (?:in|on)\b|signed in\b|accessed\b")
 _NAMED = {b"low": 2, b"medium": 5, b"high": 8, b"very-high": 10, b"critical": 10, b"unknown": 0, b"informational": 0}
 _TIMES = (b"rt", b"end", b"start", b"devTime")
 
@@ -37,16 +37,16 @@ class CefParser:
         fields = _EVENT.groups(line)
         if fields is None:
             raise MalformedLineError("cef.line", "neither CEF nor LEEF")
-        cef, _, rest = fields
-        head = _split(rest, 6 if cef else 4)
-        if len(head) < (7 if cef else 5):
+        leef, rest = fields
+        head = _split(rest, 4 if leef else 6)
+        if len(head) < (5 if leef else 7):
             raise MalformedLineError("cef.header", "the header has fewer parts than it should")
-        given = _extension(head[-1]) if cef else _attributes(head[-1])
+        given = _attributes(head[-1]) if leef else _extension(head[-1])
         ts = _time(given, line, out.now_ns)
         client = given.get(b"src", b"")
         if not client:
             return False
-        name, severity = (head[4], head[5]) if cef else (head[3], given.get(b"sev", b"5"))
+        name, severity = (head[3], given.get(b"sev", b"5")) if leef else (head[4], head[5])
         _tell(given, client, name, _severity(severity), b" ".join(head[:2]), ts, seq, out)
         return True
 

@@ -18,7 +18,7 @@ from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.patterns import Pattern, PatternSet
 from sensors.logs.recognise import share
-from sensors.logs.source import LogSource
+from sensors.logs.source import LineParser, LogSource
 from sensors.logs.time import asctime, iso
 from sensors.registry import Format, Input
 from sensors.values import AuthOutcome, Kind, Source
@@ -123,7 +123,9 @@ class _Messages:
 class ErrorParser:
     """Reads one line of an error log."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: LineParser | None = None) -> None:
+        self._others = others
+        """Whoever reads lines of another form among the others."""
         self._nginx, self._apache = _Messages(_NGINX_MESSAGES), _Messages(_APACHE_MESSAGES)
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:
@@ -134,6 +136,12 @@ class ErrorParser:
             return self._read_nginx(iso(fields[0]), fields[1], seq, out)
         if fields := _APACHE.groups(line):
             return self._read_apache(fields, seq, out)
+        if self._others is not None:
+            try:
+                return self._others.parse(line, seq, out)
+            except MalformedLineError as error:
+                if error.code != "access.line":
+                    raise
         raise MalformedLineError("error.line", "not a line of an error log of nginx or Apache")
 
     def _read_nginx(self, ts: int, text: bytes, seq: int, out: BatchBuilder) -> bool:
@@ -208,7 +216,9 @@ def _recognise(head: bytes, name: str) -> int:
 
 
 def _open(item: Input) -> Source:
-    return LogSource(item, FORMAT.name, ErrorParser())
+    from sensors.formats.access import AccessParser  # a container writes both to one stream
+
+    return LogSource(item, FORMAT.name, ErrorParser(AccessParser()))
 
 
 FORMAT = Format("error", "nginx and Apache error log", _recognise, _open)

@@ -15,7 +15,7 @@ from sensors.logs.errors import MalformedLineError
 from sensors.logs.lines import Block
 from sensors.logs.patterns import Pattern
 from sensors.logs.recognise import share
-from sensors.logs.source import LogSource
+from sensors.logs.source import LineParser, LogSource
 from sensors.logs.time import apache
 from sensors.registry import Format, Input
 from sensors.values import Source
@@ -29,6 +29,10 @@ _METHOD = Pattern(r"^[A-Z][A-Z0-9_-]{0,31}$")
 
 class AccessParser:
     """Reads one access line, or a block of them."""
+
+    def __init__(self, others: LineParser | None = None) -> None:
+        self._others = others
+        """Whoever reads lines of another form among the others."""
 
     def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
         """Add the rows of a block; see `BlockParser`."""
@@ -46,6 +50,12 @@ class AccessParser:
         end = line.find(b'] "')
         start = line.rfind(b" [", 0, end)
         if start < 0 or end < 0:
+            if self._others is not None:
+                try:
+                    return self._others.parse(line, seq, out)
+                except MalformedLineError as error:
+                    if error.code != "error.line":
+                        raise
             raise MalformedLineError("access.line", "not an access line in the common or combined format")
         request, status, size, referrer, agent = _tail(line[end + 2 :])
         host, client, user = _front(line[:start])
@@ -115,7 +125,9 @@ def _recognise(head: bytes, name: str) -> int:
 
 
 def _open(item: Input) -> Source:
-    return LogSource(item, FORMAT.name, AccessParser())
+    from sensors.formats.error import ErrorParser  # a container writes both to one stream
+
+    return LogSource(item, FORMAT.name, AccessParser(ErrorParser()))
 
 
 FORMAT = Format("access", "nginx and Apache access log (common, combined)", _recognise, _open)
