@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compliance.errors import UnknownSubjectError
 from compliance.privacy.text import mask
@@ -28,6 +28,7 @@ from ostiary.store import (
     MAX_PAGE,
     ActionRecord,
     DecisionRecord,
+    DeepLookRecord,
     EntityRecord,
     Progress,
     RunRecord,
@@ -40,6 +41,9 @@ from policy.values import Decision, ShadowAnswer
 from response.values import Action, ActionState
 from risk.values import Words
 from sensors.values import Entity, EntityKind
+
+if TYPE_CHECKING:
+    from ostiary.deep import Found
 
 CACHED = 65536
 WITHOUT_EFFECT = frozenset({ActionState.PROPOSED, ActionState.REFUSED})
@@ -152,6 +156,27 @@ class Recorder:
                 self._state.store.put_shadow(self._run.id, totals, differences)
             except StoreError:
                 self._shadow_lost += totals.total()
+
+    def deep_looks(self, found: Sequence["Found"]) -> None:
+        """Write what deep looks found, as an input: it is not computed again."""
+        if not found:
+            return
+        records = [
+            DeepLookRecord(
+                self._run.id, item.ts, self.name(item.entity), self._ids.find(item.decision_id),
+                tuple(map(self._mask, item.look.facts)), self._mask(item.look.problem),
+            )
+            for item in found
+        ]  # fmt: skip
+        self._append([
+            self._entry(
+                "deep look", "looked into packets of an entity",
+                {"decision": record.decision_id, "facts": len(record.facts), "problem": record.problem},
+                self._subject(item.entity),
+            )
+            for record, item in zip(records, found, strict=True)
+        ])  # fmt: skip
+        self._state.store.put_deep_looks(records)
 
     def activated(self, settings: Settings, policy_revision: str) -> None:
         """Write that other settings are in force from now on."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ostiary.deep import DeepLooks
 from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.judge import Judged, SourceReport, judge, judge_isolated, make_engine, open_inputs
 from ostiary.labelling import taught
@@ -98,7 +99,7 @@ def run(
         batches = (
             _isolated(request, settings, recorder, tally, progress, labels)
             if request.isolated
-            else _together(request, engine, sources, recorder, tally, progress)
+            else _together(request, settings, engine, sources, recorder, tally, progress)
         )
         for found in batches:
             tally.summary.add(found.outcomes)
@@ -144,6 +145,7 @@ def _open(request: RunRequest, settings: Settings) -> list[Source]:
 
 def _together(
     request: RunRequest,
+    settings: Settings,
     engine: Engine,
     sources: Sequence[Source],
     recorder: Recorder,
@@ -152,13 +154,18 @@ def _together(
 ) -> Iterator[Found]:
     size = sum(source.size for source in sources)
     formats = {source.name: source.format for source in sources}
+    deep = DeepLooks(settings.sensors.deep_look)
     for decided in judge(engine, sources, request.stop):
         progress(sum(source.counters.bytes for source in sources), size, "bytes")
         recorder.outcomes(decided)
         if decided:
             outcomes = engine.act(decided)
             recorder.flush()
+            deep.ask(outcomes, sources)
             yield Found(outcomes, formats)
+    recorder.deep_looks(deep.take(wait=True))
+    deep.close()
+    tally.add_counts(deep.counts)
     tally.sources.extend(SourceReport(source.name, source.format, source.counters) for source in sources)
     tally.add_counts(engine.risk.counts())
 

@@ -77,6 +77,15 @@ def keep_flows(sources: "list[workers.LiveCapture]", kept: KeptFlows) -> None:
             say(f"the open flows of {source.name} are not kept: {error}")
 
 
+def open_exported(settings: Settings) -> list[Source]:
+    """Open the port that exporters of flows send to, where there is one; raise `SensorError`."""
+    if not settings.sensors.netflow:
+        return []
+    from sensors.netflow.receiver import NetflowSource
+
+    return [NetflowSource(settings.sensors)]
+
+
 def open_logs(settings: Settings, receivers: Receivers) -> Watch:
     """Open every configured log, where it was left off; raise `SensorError`."""
     state = settings.state_path()
@@ -113,10 +122,11 @@ class Service:
         with Enforcement.start(self._settings, self._config) as enforcement:
             kept = KeptFlows(self._settings.state_path(), open_root_key(self._settings.state_path() / ROOT_KEY))
             sources = open_live(self._settings, kept)
+            exported = open_exported(self._settings)
             receivers = Receivers(self._settings.sensors, self._settings.state_path() / QUEUES)
             watch = open_logs(self._settings, receivers)
             keep_only()
-            worker = EngineWorker(self._settings, sources, enforcement.actuator, watch)
+            worker = EngineWorker(self._settings, [*sources, *exported], enforcement.actuator, watch)
             worker.start()
             try:
                 board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)

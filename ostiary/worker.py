@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
+from ostiary.deep import DeepLooks
 from ostiary.engine import Engine, collect_rarely
 from ostiary.feeding import QUEUED as QUEUED_BATCHES
 from ostiary.feeding import Feeders
@@ -124,6 +125,7 @@ class EngineWorker(threading.Thread):
             context.recorder.decisions(decisions)
         for command in _taken(self._commands):
             command(context)
+        context.recorder.deep_looks(context.deep.take())
         context.teacher.turn()
         context.keep_standing()
         context.keep_state()
@@ -137,6 +139,8 @@ class Context:
     def __init__(self, settings: Settings, state: State, actuator: Actuator | None, feeders: Feeders) -> None:
         self.settings, self.state, self._actuator = settings, state, actuator
         self.recorder = Recorder(state, settings)
+        self._feeders = feeders
+        self.deep = DeepLooks(settings.sensors.deep_look)
         self.standing = Standing(feeders, self.recorder.masked)
         self.keeper = Keeper(state.path)
         self.pace = Pace()
@@ -171,6 +175,7 @@ class Context:
         self.pace.count(sum(len(batch) for _, batch in parts), time.perf_counter() - started)
         self.engine.act(outcomes, time.time_ns())
         self.recorder.flush()
+        self.deep.ask(outcomes, self._feeders.sources)
         summary = Summary()
         summary.add(outcomes)
         lines = summary.lines()
@@ -252,7 +257,10 @@ class Context:
         self.teacher.close()
         self.keeper.save(self.engine.risk, self.teacher.feedback, wait=True)
         self._write_standing()
-        self.recorder.finish([], self.standing.reports(time.time_ns()), self.engine.risk.counts())
+        self.recorder.deep_looks(self.deep.take(wait=True))
+        self.deep.close()
+        counts = {**self.engine.risk.counts(), **self.deep.counts}
+        self.recorder.finish([], self.standing.reports(time.time_ns()), counts)
 
     def _responder(self) -> Responder:
         return Responder(self.settings.response, self._actuator, never_list(self.settings, live=True), self.recorder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
@@ -60,6 +60,14 @@ class SensorSettings:
     netflow_exporters: tuple[str, ...] = field(
         default=("127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"),
         metadata={"doc": "Networks whose exporters are believed; datagrams from elsewhere are ignored and counted."},
+    )
+    deep_look: Literal["off", "elevated", "high", "critical"] = field(
+        default="off",
+        metadata={"doc": "From which risk on tshark looks into an entity's latest packets, in a process of its own."},
+    )
+    deep_look_bytes: Annotated[int, Ge(1 << 16)] = field(
+        default=32 << 20,
+        metadata={"doc": "Bytes of the latest packets that each interface or capture keeps in memory for `deep_look`."},
     )
     max_flows: Annotated[int, Ge(16)] = field(
         default=1 << 18,

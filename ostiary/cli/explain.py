@@ -12,7 +12,7 @@ from ostiary.cli.names import candidates, not_found, reveal, reveal_option, spok
 from ostiary.cli.options import common, read_settings
 from ostiary.settings import Settings
 from ostiary.store.reader import Reader
-from ostiary.store.records import DecisionRecord, EntityRecord
+from ostiary.store.records import DecisionRecord, DeepLookRecord, EntityRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ def command(entity: str, purpose: str | None, config: str | None, state: str | N
       ostiary explain root --json
     """
     settings = read_settings(config, state)
-    record, decisions = _look_up(settings, entity)
+    record, decisions, looks = _look_up(settings, entity)
     names = {record.pseudonym: entity}
     if purpose is not None:
         texts = [record.text for record in decisions]
@@ -48,13 +48,15 @@ def command(entity: str, purpose: str | None, config: str | None, state: str | N
         evidence = [{key: value for key, value in asdict(item).items() if key != "document"} for item in decisions]
         change = asdict(counterfactual_of(record, decisions))
         plain = {**asdict(record), "name": names[record.pseudonym], "counterfactual": change, "decisions": evidence}
+        plain["deep_looks"] = [asdict(found) for found in looks]
         click.echo(json.dumps(plain))
     else:
         _show(record, decisions, names)
+        _show_looks(looks)
     return 0
 
 
-def _look_up(settings: Settings, text: str) -> tuple[EntityRecord, Sequence[DecisionRecord]]:
+def _look_up(settings: Settings, text: str) -> tuple[EntityRecord, Sequence[DecisionRecord], Sequence[DeepLookRecord]]:
     from ostiary.state import STORE, existing
 
     with Reader.open(existing(settings) / STORE) as reader:
@@ -62,7 +64,7 @@ def _look_up(settings: Settings, text: str) -> tuple[EntityRecord, Sequence[Deci
             found = reader.entity(pseudonym)
             if found is not None:
                 decisions = reader.decisions(entity=pseudonym, run_id=found.run_id, limit=1000).items
-                return found, decisions
+                return found, decisions, reader.deep_looks(pseudonym, found.run_id)
     raise not_found(text)
 
 
@@ -74,6 +76,18 @@ def _strongest(reasons: Sequence[str], decisions: Sequence[DecisionRecord]) -> l
 
 def _pseudonyms_in(texts: Sequence[str]) -> set[str]:
     return {match for text in texts for match in PSEUDONYM.findall(text)}
+
+
+def _show_looks(looks: Sequence[DeepLookRecord]) -> None:
+    """Show what deep looks found."""
+    from ostiary.cli.table import console, instant, table
+
+    for found in looks:
+        seen = table("", title=f"What tshark sees in its latest packets, asked at {instant(found.ts)} UTC")
+        for fact in found.facts or (f"nothing: {found.problem}",):
+            seen.add_row(fact)
+        console().print()
+        console().print(seen)
 
 
 def _show_changes(out: "Console", record: EntityRecord, decisions: Sequence[DecisionRecord]) -> None:

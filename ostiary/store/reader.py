@@ -16,6 +16,7 @@ from ostiary.store.records import (
     ActionRecord,
     ArchivedDecision,
     DecisionRecord,
+    DeepLookRecord,
     EntityRecord,
     LabelRecord,
     Page,
@@ -116,6 +117,11 @@ class Reader:
         """Return decisions of all runs, the newest first, of one pseudonym, verdict or run if given."""
         wanted = {"pseudonym": entity, "verdict": verdict, "run_id": run_id}
         return self._newest("decision", rows.DECISION_COLUMNS, wanted, limit, after, rows.decision_of)
+
+    def deep_looks(self, entity: str, run_id: str) -> tuple[DeepLookRecord, ...]:
+        """Return what deep looks into a pseudonym's packets found in a run, the newest first, 100 at most."""
+        sql = f"SELECT {rows.DEEP_LOOK_COLUMNS} FROM deep_look WHERE pseudonym = ? AND run_id = ? ORDER BY number DESC LIMIT 100"  # noqa: S608, E501 - constants only
+        return tuple(_decoded(rows.deep_look_of, row) for row in self._link.query(sql, (entity, run_id)))
 
     def decision(self, decision_id: str) -> DecisionRecord | None:
         """Return one decision; where several runs made the same one, that of the newest."""

@@ -142,6 +142,21 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeepLookRecord:
+    """What a deep look into an entity's latest packets found."""
+
+    run_id: str
+    ts: int
+    """Event time, ns, of the decision that led to it."""
+    pseudonym: str
+    decision_id: str
+    facts: tuple[str, ...]
+    """In words, masked."""
+    problem: str = ""
+    """Why nothing was found; "" where it could be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class ActionRecord:
     """One action of the response layer (`response.values.Action`), its target named by a pseudonym."""
 
@@ -262,3 +277,4 @@ class Limits:
     shadow_differences: int = 100_000
     labels: int = 100_000
     positions: int = 10_000
+    deep_looks: int = 10_000

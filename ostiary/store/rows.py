@@ -11,6 +11,7 @@ from typing import Any  # rows of SQLite and JSON values have no better type
 from ostiary.store.records import (
     ActionRecord,
     DecisionRecord,
+    DeepLookRecord,
     EntityRecord,
     LabelRecord,
     PastDecision,
@@ -37,6 +38,7 @@ ARCHIVE_COLUMNS = (
 SHADOW_COLUMNS = "run_id, decision_id, ts, pseudonym, route, verdict, shadow_verdict, shadow_reason, shadow_revision"
 ACTION_COLUMNS = "id, run_id, decision_id, actuator, pseudonym, ts, lease_s, state, reason, impact, undo"
 LABEL_COLUMNS = "id, ts, said_ns, pseudonym, malicious, whole, cases, note, actor, origin, withdrawn_ns, withdrawn_by"
+DEEP_LOOK_COLUMNS = "run_id, ts, pseudonym, decision_id, facts, problem"
 POSITION_COLUMNS = "name, entry, place, counters, updated_ns"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -149,6 +151,19 @@ def past_of(row: Sequence[Any]) -> PastDecision:
 def action_of(row: Sequence[Any]) -> ActionRecord:
     """Return the action in a row of `ACTION_COLUMNS`."""
     return ActionRecord(*row[:11])
+
+
+def deep_look_row(found: DeepLookRecord) -> tuple[Any, ...]:
+    """Return the row of a deep look."""
+    return (
+        found.run_id, found.ts, plain(found.pseudonym), found.decision_id, to_json(found.facts), plain(found.problem),
+    )  # fmt: skip
+
+
+def deep_look_of(row: Sequence[Any]) -> DeepLookRecord:
+    """Return the deep look in a row of `DEEP_LOOK_COLUMNS`."""
+    values = (*row[:4], tuple(json.loads(row[4])), row[5])
+    return DeepLookRecord(*values)
 
 
 def position_row(position: PositionRecord) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from ostiary.store.reader import Reader
 from ostiary.store.records import (
     ActionRecord,
     DecisionRecord,
+    DeepLookRecord,
     EntityRecord,
     LabelRecord,
     Limits,
@@ -35,10 +36,11 @@ _OLDEST = {
     "shadow_difference": "number",
     "label": "withdrawn_ns = 0, number",
     "position": "updated_ns",
+    "deep_look": "number",
 }
 _COUNTED = {
     "run": "runs", "entity": "entities", "decision": "decisions", "action": "actions",
-    "shadow_difference": "shadow_differences", "label": "labels", "position": "positions",
+    "shadow_difference": "shadow_differences", "label": "labels", "position": "positions", "deep_look": "deep_looks",
 }  # fmt: skip
 
 
@@ -61,6 +63,7 @@ class Store(Reader):
         self._limits = {
             "run": limits.runs, "entity": limits.entities, "decision": limits.decisions, "action": limits.actions,
             "shadow_difference": limits.shadow_differences, "label": limits.labels, "position": limits.positions,
+            "deep_look": limits.deep_looks,
         }  # fmt: skip
         if min(self._limits.values()) < 1:
             raise StoreMisuseError("limits of the store are at least 1")
@@ -136,6 +139,10 @@ class Store(Reader):
         """Keep a label, or its newest state."""
         sql = _insert("label", rows.LABEL_COLUMNS, _newer(rows.LABEL_COLUMNS, "id"))
         self._put("label", sql, [rows.label_row(label)])
+
+    def put_deep_looks(self, found: Iterable[DeepLookRecord]) -> None:
+        """Append what deep looks found."""
+        self._put("deep_look", _insert("deep_look", rows.DEEP_LOOK_COLUMNS), map(rows.deep_look_row, found))
 
     def put_actions(self, actions: Iterable[ActionRecord]) -> None:
         """Keep the newest state of each action of its run."""

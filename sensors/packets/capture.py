@@ -21,6 +21,7 @@ from sensors.errors import UnreadableInputError
 from sensors.packets import pcap, pcapng, times
 from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.pipeline import CHUNK, Pipeline
+from sensors.packets.recent import RecentPackets
 from sensors.packets.records import POSITION
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, Rows, never
@@ -93,6 +94,11 @@ class CaptureSource:
             source.counters.read += 1
             source.counters.fault(fault)
         return source
+
+    @property
+    def recent(self) -> RecentPackets | None:
+        """The latest packets, where they are kept for a deep look."""
+        return self._pipeline.recent
 
     def batches(self, stop: Callable[[], bool] = never) -> Iterator[Batch]:
         """Yield batches in event time; at the end, or when stopped, a last one with the ends of all flows."""

@@ -12,13 +12,16 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 
 from sensors.errors import UnreadableInputError, UnreadableStateError
 from sensors.packets import ring
+from sensors.packets.filters import NOTHING, attach
 from sensors.packets.interface import PacketSocket, open_interface
 from sensors.packets.pipeline import CHUNK, Pipeline, warm_up
+from sensors.packets.recent import RecentPackets
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, never
 
@@ -71,6 +74,11 @@ class LiveSource:
             raise
         self._state = np.zeros(ring.STATE_SIZE, np.int64)
 
+    @property
+    def recent(self) -> RecentPackets | None:
+        """The latest packets, where they are kept for a deep look."""
+        return self._pipeline.recent
+
     def batches(self, stop: Callable[[], bool] = never) -> Iterator[Batch]:
         """Yield batches until stopped; then a last one with the ends of all flows."""
         told = time.monotonic()
@@ -86,10 +94,24 @@ class LiveSource:
                     yield self._pipeline.pass_time(self._now() - LAG)
                 elif not self._wait():
                     break
+            yield from self._rest()
             self._count_drops()
             yield self._ended()
         finally:
             self.close()
+
+    def _rest(self) -> Iterator[Batch]:
+        """Take in nothing more, and yield what has come in: nothing that the kernel took is left unread."""
+        with suppress(OSError):  # the interface may be gone
+            attach(self._socket, NOTHING)
+        end = time.monotonic() + 2 * ring.RETIRE_MS / 1000
+        while time.monotonic() < end:
+            batch = self._received()
+            if batch is not None:
+                yield batch
+                end = time.monotonic() + 2 * ring.RETIRE_MS / 1000
+            else:
+                time.sleep(ring.RETIRE_MS / 4000)
 
     def _resume(self, saved: bytes) -> None:
         """Go on with saved flows; where that cannot be, begin without."""

@@ -15,6 +15,7 @@ from sensors.packets.flow.table import FlowTable
 from sensors.packets.headers import decode
 from sensors.packets.headers.fragments import FRAGMENT, FRAGMENTS
 from sensors.packets.payloads import Payloads
+from sensors.packets.recent import RecentPackets
 from sensors.packets.rows import Texts
 from sensors.settings import SensorSettings
 from sensors.values import MAX_FAULTS_KEPT, Batch, Counters, Fault, Kind, Rows
@@ -65,6 +66,7 @@ class Pipeline:
         self._payloads = Payloads(CHUNK)
         self._reads_payloads = payloads
         self._fragments = np.zeros(FRAGMENTS, FRAGMENT)
+        self.recent = RecentPackets(settings.deep_look_bytes) if settings.deep_look != "off" else None
         self._state = np.zeros(decode.STATE_SIZE, np.int64)
 
     @property
@@ -77,6 +79,8 @@ class Pipeline:
         packets = self.packets
         late = int(self._state[decode.LATE])
         decode.decode(data, packets, count, self._state, self._fragments, self.log.faults, self.log.noted)
+        if self.recent is not None:
+            self.recent.take(data, packets, count)
         signs.mark(data, packets, count)
         texts = Texts()
         tables = {Kind.FLOW: self._table.follow(data, packets, count)}  # it marks what of a response is to be read
