@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ostiary.deciding import make_decider
 from ostiary.engine import Engine, Outcome, collect_rarely
+from ostiary.referring import site_reference
 from ostiary.settings import Settings
 from response.guards import NeverList
 from response.ports import AuditSink
@@ -61,7 +62,7 @@ class DeferredSink:
 def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink, labels: Feedback | None = None) -> Engine:
     """Return an engine that observes and has heard the labels: it proposes actions and takes none."""
     responder = Responder(replace(settings.response, mode="observe"), None, never_list, sink)
-    risk = RiskEngine(settings.risk)
+    risk = RiskEngine(settings.risk, site_reference(settings))
     if labels is not None and labels.labels:
         risk.hear(labels)
     return Engine(risk, make_decider(settings), responder)

@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any  # JSON values
 
@@ -25,6 +26,7 @@ from ostiary.state import ROOT_KEY
 from risk.engine import CODE_VERSION, RiskEngine
 from risk.errors import SnapshotError
 from risk.feedback import Feedback
+from risk.reference import Reference
 from risk.settings import RiskSettings
 from risk.snapshot import Snapshot, pack, unpack
 
@@ -66,16 +68,16 @@ class Keeper:
         self.failed = ""
         """Why the last write failed; "" where it didn't."""
 
-    def load(self, settings: RiskSettings) -> RiskEngine:
+    def load(self, settings: RiskSettings, reference: Reference | None = None) -> RiskEngine:
         """Return an engine that goes on from the saved state, or an empty one where there is none to go on from."""
         try:
             sealed = (self._folder / STATE).read_bytes()
-            engine = RiskEngine.restored(settings, unpack(unseal(self._key, sealed)))
+            engine = RiskEngine.restored(settings, unpack(unseal(self._key, sealed)), reference)
         except FileNotFoundError:
-            return RiskEngine(settings)
+            return RiskEngine(settings, reference)
         except (OSError, SnapshotError) as error:
             self.began = f"the model begins empty: {error}"
-            return RiskEngine(settings)
+            return RiskEngine(settings, reference)
         rows = sum(span.rows for span in engine.lineage.sources.values())
         self.began = (
             f"the model goes on from state {engine.origin} ({rows:,} rows of {len(engine.lineage.sources)} sources)"
@@ -120,6 +122,8 @@ def describe(engine: RiskEngine, feedback: Feedback) -> dict[str, Any]:
     return {
         "revision": engine.revision, "code_version": CODE_VERSION, "base": engine.base, "began_with": engine.origin,
         **engine.lineage.document(), "counts": dict(engine.counts()),
+        "budget": {"days": engine.watched_days(), "rungs": [asdict(each) for each in engine.budget()]},
+        "changes": [asdict(each) for each in engine.changes()],
         "labels": [label.id for label in feedback.labels], "held_back": list(feedback.held_back),
         "forest": None if feedback.forest is None else {
             "loss": feedback.forest.loss, "linear_loss": feedback.forest.linear_loss,

@@ -25,6 +25,7 @@ from ostiary.feeding import Feeders
 from ostiary.keeping import Keeper, describe
 from ostiary.pace import Pace
 from ostiary.recorder import Recorder
+from ostiary.referring import site_reference
 from ostiary.running import never_list
 from ostiary.settings import Settings, settings_digest
 from ostiary.standing import Standing
@@ -144,7 +145,8 @@ class Context:
         self.standing = Standing(feeders, self.recorder.masked)
         self.keeper = Keeper(state.path)
         self.pace = Pace()
-        risk = self.keeper.load(settings.risk)
+        risk = self.keeper.load(settings.risk, site_reference(settings))
+        self._changes = risk.changes_told
         self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
         self.board = RiskBoard(risk)
         self.teacher = Teacher(state, self.recorder, risk, self.board, settings.risk.seed)
@@ -243,10 +245,17 @@ class Context:
         return describe(self.engine.risk, self.teacher.feedback)
 
     def keep_state(self) -> None:
-        """Save what the risk core knows, where it is time to."""
+        """Save what the risk core knows, where it is time to; a change of what is usual is told at once."""
+        self._tell_changes()
         if self.keeper.due():
             with self.board.working():
                 self.keeper.save(self.engine.risk, self.teacher.feedback)
+
+    def _tell_changes(self) -> None:
+        risk = self.engine.risk
+        fresh, self._changes = risk.changes_told - self._changes, risk.changes_told
+        for change in risk.changes()[-fresh:] if fresh else ():
+            self.recorder.asked("model.change", "ostiary", asdict(change))
 
     def _write_standing(self) -> None:
         self.recorder.progress(self.standing.progress(self.recorder.run_id))

@@ -190,9 +190,18 @@ class RiskEngine:
         """Return the latest changes of what is usual, oldest first."""
         return tuple(self._anomaly.drift.changes)
 
+    @property
+    def changes_told(self) -> int:
+        """Return how many changes there were in all."""
+        return self._anomaly.drift.told
+
     def forget(self) -> None:
         """Let what comes next weigh more than what the models learnt; a snapshot taken before is the way back."""
         self._anomaly.forget()
+
+    def watched_days(self) -> float:
+        """Return the days of event time that the counts of the budget cover."""
+        return self._anomaly.budget.span()
 
     def budget(self) -> tuple[Outcome, ...]:
         """Return what the alarm budget gave over the last week at most, and what others would have, strictest first."""

@@ -19,6 +19,7 @@ import click
 COMMANDS = {
     "run": "Judge captures and logs, or live traffic, once.",
     "up": "Run everything as a service: sensors, risk, gateway endpoint, API.",
+    "gate": "Answer gateways, in processes of their own.",
     "sources": "Show what is read, how far, and what could not be.",
     "flows": "Print the flow records of captures.",
     "entities": "List entities by risk.",
@@ -29,6 +30,8 @@ COMMANDS = {
     "label": "Say what was an attack and what was none; take it back.",
     "forecast": "Say what the next hour brings, and what will overflow.",
     "model": "Say what taught the model, and which labels it has heard.",
+    "budget": "Say what the alarm budget gave, and what others would have.",
+    "reference": "Train and activate what normal traffic looks like here.",
     "policy": "Test, sign and activate the Rego bundle that decides.",
     "report": "Write the HTML report of a run.",
     "audit": "Verify or read the audit log.",

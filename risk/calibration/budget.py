@@ -47,7 +47,7 @@ class Budget:
     def allowed(self) -> tuple[float, ...]:
         """Return the p-value of a host-minute that each rung of the ladder allows."""
         minutes = sum(day.minutes for day in self._days)
-        a_day = max(minutes / self._span(), 1.0)
+        a_day = max(minutes / self.span(), 1.0)
         return tuple(min(self._per_day * rung / a_day, LAXEST) for rung in LADDER)
 
     def count(self, now: int, alarms: tuple[bool, ...], suspect: bool) -> None:
@@ -67,7 +67,7 @@ class Budget:
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what each rung gave, strictest first."""
-        allowed, span = self.allowed(), self._span()
+        allowed, span = self.allowed(), self.span()
         totals = [sum(day.alarms[rung] for day in self._days) for rung in range(len(LADDER))]
         return tuple(
             Outcome(self._per_day * rung, total, total / span, p_value)
@@ -82,7 +82,7 @@ class Budget:
         """Return the host-minutes of these days."""
         return sum(day.minutes for day in self._days)
 
-    def _span(self) -> float:
+    def span(self) -> float:
         """Return the days that the counts cover; an hour at least, so that a short stream promises nothing."""
         begin = self._first if not self._days else max(self._first, self._days[0].number * DAY_NS)
         return max(self._last - begin, HOUR_NS) / DAY_NS
