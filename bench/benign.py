@@ -31,6 +31,9 @@ PARTS = ("night", "day", "rush")
 HOURS = ("night",) * 7 + ("day",) * 2 + ("rush",) * 2 + ("day",) * 3 + ("rush",) * 2 + ("day",) * 4 + ("night",) * 4
 """Which stretch each hour of a day plays."""
 STRETCH, TILES = 6, 2
+DAY_SHARE, VIEWS, MOST_ROWS = 5, 400, 120_000
+WORLD = np.uint64(0xFFFF_C6_33_64)
+"""The upper bits of 198.51.100.0/24 in its IPv6 form, less the last byte."""
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 BEGIN = 1_767_225_600 * SECOND
@@ -57,14 +60,14 @@ class Recording:
         texts = np.frombuffer("\n".join(self.texts).encode(), np.uint8)
         np.savez_compressed(path, texts=texts, **{str(kind): rows for kind, rows in self.tables.items()})
 
-    def batch(self, begin: int, stretch: int, seed: int) -> Batch:
+    def batch(self, begin: int, stretch: float, seed: int) -> Batch:
         """Return it drawn out and moved to `begin` (ns)."""
         zero = min(int(rows["ts"].min()) for rows in self.tables.values())
         tables = {}
         for kind, rows in self.tables.items():
             rows = rows.copy()
             for name in (name for name in TIMES if name in (rows.dtype.names or ())):
-                rows[name] = begin + (rows[name] - zero) * stretch + _moves(kind, rows, seed)
+                rows[name] = begin + ((rows[name] - zero) * stretch).astype(np.int64) + _moves(kind, rows, seed)
             rows = rows[np.argsort(rows["ts"], kind="stable")]
             tables[kind] = rows
         return Batch(("benign day",), begin, tables, self.texts)
@@ -154,14 +157,47 @@ def _join(read: list[_Read]) -> Recording:
     return Recording(tables, list(codes))
 
 
+def views(seed: int, number: int) -> Iterator[Batch]:
+    """Yield what other observers of such traffic might have seen: from empty windows, at another pace, of fewer hosts.
+
+    Each is a part of one recording, half to thirty times as slow, of some of its hosts, where each outside address
+    stands for up to sixty: the recording has one server for all the sites of the world.
+    """
+    dice, kept = np.random.default_rng(seed), recordings()
+    for _ in range(number):
+        part = kept[PARTS[dice.choice(len(PARTS), p=(0.3, 0.4, 0.3))]]
+        rows = part.tables[Kind.FLOW]
+        hosts = np.unique(rows["orig_lo"])
+        seen = dice.choice(hosts, dice.integers(1, len(hosts) + 1), replace=False)
+        span = int(rows["ts"][-1] - rows["ts"][0])
+        begin = int(rows["ts"][0]) + int(dice.uniform(0, 0.7) * span)
+        chosen = rows[np.isin(rows["orig_lo"], seen) & (rows["first"] >= begin)]
+        if len(chosen):
+            chosen = _spread(chosen, int(dice.integers(1, 61)), int(dice.integers(1 << 32)))
+            pace = float(np.exp(dice.uniform(np.log(0.5), np.log(30))))
+            yield Recording({Kind.FLOW: chosen}, part.texts).batch(BEGIN, pace, int(dice.integers(1 << 32)))
+
+
+def _spread(rows: Rows, sites: int, seed: int) -> Rows:
+    """Give each outside web server up to `sites` addresses; one client's flows keep to one for half a minute."""
+    rows = rows.copy()
+    outside = (rows["resp_lo"] >> np.uint64(8) == WORLD) & np.isin(rows["resp_port"], (80, 443))
+    visit = (rows["first"] // (30 * SECOND)).astype(np.uint64) * np.uint64(31) + rows["orig_lo"] + np.uint64(seed)
+    site = (visit * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) % np.uint64(sites)
+    rows["resp_lo"][outside] += site[outside] << np.uint64(8)
+    return rows
+
+
 def train() -> Reference:
-    """Train the reference that ships: two days, so that the second has no empty windows."""
-    rows = gather(
-        (batch for number in range(2) for batch in day(number + 1, BEGIN + number * 24 * HOUR)), RiskSettings()
-    )
-    about = "a made day of recorded honest traffic: an office, its servers and their customers, at three rates"
-    # An even choice keeps the archive small and the three rates in their shares.
-    return Reference.fit(rows[:: max(len(rows) // 60_000, 1)], MODELS, about=about)
+    """Train the reference that ships: a day, and many shorter views, each with windows of its own."""
+    settings = RiskSettings()
+    rows = [gather(day(1), settings)[::DAY_SHARE]]
+    rows += [gather([view], settings) for view in views(settings.seed, VIEWS)]
+    joined = np.concatenate(rows)
+    # In an even order, so that what is kept back to calibrate holds all kinds of view.
+    joined = joined[np.random.default_rng(settings.seed).permutation(len(joined))]
+    about = "recorded honest traffic of an office, its servers and their customers, as many observers might see it"
+    return Reference.fit(joined[:MOST_ROWS], MODELS, about=about)
 
 
 def main() -> None:

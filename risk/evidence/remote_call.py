@@ -256,7 +256,7 @@ def _lists(call: _Call, caller: _Caller) -> Iterator[Mark]:
         return
     if call.code not in DETAILS.get(call.interface, ()):
         caller.lists.add(call.ts, call.resp)
-    strength = caller.lists.count.value + 2 * caller.details.count.add(call.ts, 0.0)
+    strength = caller.lists.count.value + min(caller.details.count.add(call.ts, 0.0), 1.0)
     if reason.due(caller.told, strength, call.ts):
         yield call.mark(reason, what, [Fact("listed_hosts_600", strength, 0.5)], strength)
 

@@ -202,6 +202,6 @@ def test_shares_and_the_server_asked_for_together(make_world: Any) -> None:
     together.read(Kind.COMMAND, [_call("srvsvc", 15), _call("srvsvc", 21, 1)])
     list_only.read(Kind.COMMAND, [_call("srvsvc", 15), _call("srvsvc", 15, 1)])
     details_only.read(Kind.COMMAND, [_call("srvsvc", 21, at) for at in range(5)])
-    assert together.worst(A) >= 0.7
+    assert 0.5 < together.worst(A) < 0.7  # a person who opens a server in the file manager does the same
     assert list_only.worst(A) < 0.4
     assert details_only.findings == []
