@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.policy import machine, questions, report, routes
+from ostiary.engine import collect_rarely
 from ostiary.recorder import Recorder
 from ostiary.settings import Settings
 from ostiary.sidecar.counters import Counters
@@ -51,6 +52,7 @@ def main() -> None:
     if options.record:
         _record_until_killed(options.record)
     print(machine())
+    collect_rarely()  # as a service does
     _overhead(options.decisions, options.rounds, options.rate)
     lost, taken = _kills(options.kills)
     print(f"{options.kills} kills: {taken:,} decisions had been taken for the record, {lost} of them were lost")

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ostiary.gate import Gate
 from ostiary.settings import GateSettings, RouteSettings
-from policy.bundles import load_bundle
+from policy.bundles import Bundle, load_bundle
 from policy.decide import Decider
+from policy.engines.apart import ApartEngine
 from policy.engines.embedded import EmbeddedEngine
 from policy.errors import BundleError, EngineUnavailableError, EvaluationError, PolicyError
 from policy.values import AccessRequest, Decision
@@ -328,3 +330,26 @@ def test_an_engine_elsewhere_holds_up_nobody(house: House) -> None:
 
     assert asyncio.run(ask()) == [200] * 7 + [503]
     assert len(house.decisions) == 7
+
+
+RUNS_ON = """package ostiary
+
+decision := {"verdict": "deny", "reasons": [], "obligations": {}, "ttl_s": count(numbers.range(1, 2000000000))} if {
+	input.subject.id == "192.0.2.66"
+} else := {"verdict": "allow", "reasons": [], "obligations": {}, "ttl_s": 0}
+"""
+
+
+@pytest.mark.parametrize(("route", "status"), [("/admin/", 503), ("/shop/", 200)])
+def test_a_decision_that_takes_too_long_is_answered_as_declared_and_holds_up_nobody(
+    house: House, route: str, status: int
+) -> None:
+    bundle = Bundle(Path(), {"policy.rego": RUNS_ON}, {}, {}, "r1")
+    engine = ApartEngine(bundle, limit_s=0.3)
+    settings = GateSettings(mode="enforce", routes=ROUTES)
+    gate = Gate(lambda: Decider(engine), house.assess, lambda: house.now, house.record, settings)
+    for _ in range(2):
+        assert gate.answer(headers("192.0.2.66", route)).status == status
+        assert gate.answer(headers("192.0.2.7", route)).status == 200
+    assert gate.counters.undecided == {"policy.slow": 2}
+    engine.close()
