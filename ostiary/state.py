@@ -4,6 +4,8 @@
     root.key     the key from which those of pseudonyms and vault come
     ostiary.db   the store: runs, entities, decisions, actions, all under pseudonyms
     vault.db     who the pseudonyms are, encrypted under a key for each subject
+    decisions/   the history of decisions as Parquet, by day, and how far the store has been written out
+    told/        how far each of those has been told who are named in `policy.log_to`
     policy/      the bundle in force, the one before, and the highest epoch that ever was
     tokens.json  hashes of the API's tokens; first-token holds the first one until it is moved away
     report.html  the newest report
