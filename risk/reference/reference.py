@@ -64,8 +64,12 @@ class Reference:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its bytes, the first 16 hex digits."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+        """SHA-256 of what it holds, the first 16 hex digits."""
+        found = hashlib.sha256()
+        for name, array in sorted(self._arrays().items()):
+            found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()[:16]
 
     @classmethod
     def fit(
@@ -106,6 +110,9 @@ class Reference:
 
     def to_bytes(self) -> bytes:
         """Return the reference as an .npz archive; equal references give equal bytes."""
+        return _pack(self._arrays())
+
+    def _arrays(self) -> State:
         arrays: dict[str, NDArray[Any]] = {}
         for part in (self.scale, *self.members):
             arrays |= {f"{part.name}.{name}": array for name, array in part.state().items()}
@@ -114,7 +121,7 @@ class Reference:
         arrays["fused.tail"] = self.fused.scores
         head = {"format": FORMAT, "names": self.names, "about": self.about, "rows": self.rows}
         arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        return _pack(arrays)
+        return arrays
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Reference":
