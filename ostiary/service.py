@@ -28,7 +28,7 @@ from ostiary.api.views import LabelOrder, ReadingOrder
 from ostiary.board import RiskBoard
 from ostiary.deciding import limited, make_decider
 from ostiary.enforcing import Enforcement
-from ostiary.errors import StateError
+from ostiary.errors import SettingsError, StateError
 from ostiary.gate import Gate
 from ostiary.kept_flows import KeptFlows
 from ostiary.labelling import Said
@@ -77,6 +77,22 @@ def keep_flows(sources: "list[workers.LiveCapture]", kept: KeptFlows) -> None:
             say(f"the open flows of {source.name} are not kept: {error}")
 
 
+def keep_packets(settings: Settings, sources: "list[workers.LiveCapture]") -> None:
+    """Keep the packets of every interface, where that is asked for; raise `SettingsError`."""
+    if not settings.sensors.keep_bytes:
+        return
+    from ostiary.packet_store import PacketStore
+    from sensors.packets.live import LiveSource
+
+    path = settings.state_path()
+    store = PacketStore(path, open_root_key(path / ROOT_KEY), settings.sensors.keep_bytes)
+    store.keep(b"", time.time_ns())
+    for source in sources:
+        if not isinstance(source, LiveSource):
+            raise SettingsError("sensors.keep_bytes: packets are kept only where capture_processes is 1")
+        source.keep_with(store.keep)
+
+
 def open_exported(settings: Settings) -> list[Source]:
     """Open the port that exporters of flows send to, where there is one; raise `SensorError`."""
     if not settings.sensors.netflow:
@@ -122,6 +138,7 @@ class Service:
         with Enforcement.start(self._settings, self._config) as enforcement:
             kept = KeptFlows(self._settings.state_path(), open_root_key(self._settings.state_path() / ROOT_KEY))
             sources = open_live(self._settings, kept)
+            keep_packets(self._settings, sources)
             exported = open_exported(self._settings)
             receivers = Receivers(self._settings.sensors, self._settings.state_path() / QUEUES)
             watch = open_logs(self._settings, receivers)
@@ -230,6 +247,8 @@ class Service:
             "status": "ok" if worker.is_alive() else "the engine has stopped",
             "questions": gate.counters.questions,
             "undecided": sum(gate.counters.undecided.values()),
+            "unrecorded": gate.counters.unrecorded,
+            "behind": list(worker.behind()),
             "mode": {"gate": self._settings.gate.mode, "response": self._settings.response.mode},
         }
 

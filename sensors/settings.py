@@ -69,6 +69,14 @@ class SensorSettings:
         default=32 << 20,
         metadata={"doc": "Bytes of the latest packets that each interface or capture keeps in memory for `deep_look`."},
     )
+    keep_bytes: Annotated[int, Ge(0)] = field(
+        default=0,
+        metadata={"doc": "Bytes of packets that `ostiary up` keeps on disk, encrypted, for 7 days; 0 keeps none."},
+    )
+    keep_what: Literal["headers", "whole"] = field(
+        default="headers",
+        metadata={"doc": "What of each packet is kept: `headers` ends where the payload of its transport begins."},
+    )
     max_flows: Annotated[int, Ge(16)] = field(
         default=1 << 18,
         metadata={"doc": "Flows kept in the flow table; beyond it the least recent ones are evicted and counted."},

@@ -34,6 +34,7 @@ COMMANDS = {
     "reference": "Train and activate what normal traffic looks like here.",
     "policy": "Test, sign and activate the Rego bundle that decides.",
     "report": "Write the HTML report of a run.",
+    "packets": "Read the packets that were kept.",
     "audit": "Verify or read the audit log.",
     "token": "Make, list and revoke tokens of the API.",
     "config": "Check or show the settings.",

@@ -20,7 +20,7 @@ from sensors.errors import UnreadableInputError, UnreadableStateError
 from sensors.packets import ring
 from sensors.packets.filters import NOTHING, attach
 from sensors.packets.interface import PacketSocket, open_interface
-from sensors.packets.pipeline import CHUNK, Pipeline, warm_up
+from sensors.packets.pipeline import CHUNK, Keep, Pipeline, warm_up
 from sensors.packets.recent import RecentPackets
 from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, never
@@ -73,6 +73,10 @@ class LiveSource:
                 raise UnreadableInputError(f"{interface}: {error.strerror or error}") from error
             raise
         self._state = np.zeros(ring.STATE_SIZE, np.int64)
+
+    def keep_with(self, keep: Keep) -> None:
+        """Hand every packet to `keep` from now on."""
+        self._pipeline.keep = keep
 
     @property
     def recent(self) -> RecentPackets | None:

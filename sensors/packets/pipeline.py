@@ -4,7 +4,7 @@ Guarantees: the rows of all batches together don't depend on how frames are cut 
 as parsed, ignored or malformed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,11 +17,16 @@ from sensors.packets.headers.fragments import FRAGMENT, FRAGMENTS
 from sensors.packets.payloads import Payloads
 from sensors.packets.recent import RecentPackets
 from sensors.packets.rows import Texts
+from sensors.packets.sections import section
 from sensors.settings import SensorSettings
 from sensors.values import MAX_FAULTS_KEPT, Batch, Counters, Fault, Kind, Rows
 
 CHUNK = 1 << 16
 """Packets in a batch."""
+
+
+Keep = Callable[[bytes, int], None]
+"""Takes a section of pcapng and the event time (ns) that it came at."""
 
 
 class FaultLog:
@@ -66,6 +71,9 @@ class Pipeline:
         self._payloads = Payloads(CHUNK)
         self._reads_payloads = payloads
         self._fragments = np.zeros(FRAGMENTS, FRAGMENT)
+        self.keep: Keep | None = None
+        """Takes the packets of each batch, where they are kept."""
+        self._keeps_payload = settings.keep_what == "whole"
         self.recent = RecentPackets(settings.deep_look_bytes) if settings.deep_look != "off" else None
         self._state = np.zeros(decode.STATE_SIZE, np.int64)
 
@@ -81,6 +89,8 @@ class Pipeline:
         decode.decode(data, packets, count, self._state, self._fragments, self.log.faults, self.log.noted)
         if self.recent is not None:
             self.recent.take(data, packets, count)
+        if self.keep is not None:
+            self.keep(section(data, packets[:count], payload=self._keeps_payload), self.clock)
         signs.mark(data, packets, count)
         texts = Texts()
         tables = {Kind.FLOW: self._table.follow(data, packets, count)}  # it marks what of a response is to be read
@@ -94,6 +104,8 @@ class Pipeline:
     def pass_time(self, ts: int) -> Batch:
         """Return what ends when event time goes on to `ts` (ns) without a packet."""
         self._state[decode.CLOCK] = max(self.clock, ts)
+        if self.keep is not None:
+            self.keep(b"", self.clock)
         texts = Texts()
         tables = {Kind.FLOW: self._table.pass_time(self.clock), **self._payloads.pass_time(texts, self.clock)}
         return self._batch(tables, texts)
