@@ -65,11 +65,10 @@ class Recording:
         zero = min(int(rows["ts"].min()) for rows in self.tables.values())
         tables = {}
         for kind, rows in self.tables.items():
-            rows = rows.copy()
+            rows, moves = rows.copy(), _moves(kind, rows, seed)
             for name in (name for name in TIMES if name in (rows.dtype.names or ())):
-                rows[name] = begin + ((rows[name] - zero) * stretch).astype(np.int64) + _moves(kind, rows, seed)
-            rows = rows[np.argsort(rows["ts"], kind="stable")]
-            tables[kind] = rows
+                rows[name] = begin + ((rows[name] - zero) * stretch).astype(np.int64) + moves
+            tables[kind] = rows[np.argsort(rows["ts"], kind="stable")]
         return Batch(("benign day",), begin, tables, self.texts)
 
 
