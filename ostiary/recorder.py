@@ -196,6 +196,10 @@ class Recorder:
         followers.finish(SOON_S)
         self._followers.start()
 
+    def behind(self) -> list[str]:
+        """Return which followers cannot do their work now: history, opa, ocsf, otlp; may be asked from any thread."""
+        return sorted(name.partition("=")[0] for name in (self._followers.failing() if self._followers else ()))
+
     def asked(self, kind: str, actor: str, facts: Mapping[str, Any], why: str = "") -> None:
         """Write that somebody asked for something, before it is done."""
         self._append([replace(self._entry(kind, "asked for", facts, why=why), who=actor)])
@@ -212,7 +216,7 @@ class Recorder:
             facts["shadow_answers_lost"] = self._shadow_lost
         if self._followers:
             self._followers.finish()
-            facts["behind"] = sorted(self._followers.failing())
+            facts["behind"] = self.behind()
         self._append([self._entry(f"{self._run.kind}.finished", "finished judging", facts)])
         self._state.store.finish_run(self._run.id, self._clock(), tuple(sources))
 

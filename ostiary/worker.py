@@ -67,6 +67,8 @@ class EngineWorker(threading.Thread):
         self.began = ""
         """How the model began; said once it is ready."""
         self.failed: Future[None] = Future()
+        self.behind: Callable[[], Sequence[str]] = tuple
+        """What follows the record and cannot do its work now."""
 
     def stop(self) -> None:
         """End after what is queued; `join` waits for it."""
@@ -107,6 +109,7 @@ class EngineWorker(threading.Thread):
         warm_up(self._settings)
         context.begin()
         self.began = context.keeper.began
+        self.behind = context.recorder.behind
         self.feeders.start()
         self.ready.set_result(context.board)
         while not self._stopping.is_set():

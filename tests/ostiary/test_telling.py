@@ -163,6 +163,7 @@ def test_what_is_recorded_is_told_in_order_and_once_it_is_taken_again(tmp_path: 
                 recorder.begin(RunRecord(f"r{number}", number, "run"))
                 recorder.decisions(decisions(number * 10, 10))
                 recorder.finish([], [], {})
+                assert recorder.behind() == (["opa"] if refusing else [])
         assert told(server) == [f"/{n}/" for n in range(30)]
         with Reader.open(tmp_path / "state" / "ostiary.db") as store:
             assert Segments(tmp_path / "state" / HISTORY).exported().last == store.numbers()[1] == 30
