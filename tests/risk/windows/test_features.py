@@ -106,5 +106,3 @@ def test_features_are_finite_for_extreme_rows(traffic: Any) -> None:
 
 def _bare(rows: Any) -> Any:
     return FlowWindows(RiskSettings()).advance(rows, ("a",)).matrix
-
-
