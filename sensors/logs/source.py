@@ -23,7 +23,7 @@ from sensors.logs.feed import Feed
 from sensors.logs.follow import Follower
 from sensors.logs.lines import Block
 from sensors.logs.skew import Skew
-from sensors.logs.time import SECOND
+from sensors.logs.time import DAY, SECOND
 from sensors.logs.watermark import Watermark
 from sensors.logs.zones import Zone, times_in_line_order
 from sensors.registry import Input
@@ -33,6 +33,8 @@ SLACK_NS = 60 * SECOND
 WHOLE_FROM = 64
 """Lines in a block from which it pays to read them together."""
 POLL_S = 0.1
+FUTURE_NS = DAY
+"""What a live log dates later than this after now is wrong; clocks and zones that are off by less show as skew."""
 _SAMPLE_BYTES = 300
 
 
@@ -160,6 +162,9 @@ class LogSource:
         if self._zone is not None:
             batch = self._zone.shift(batch, block)
             times = times_in_line_order(batch)
+        if self.feed is not None and len(times) and int(times.max()) > now_ns + FUTURE_NS:
+            batch = self._without_future(batch, block, now_ns + FUTURE_NS)
+            times = times_in_line_order(batch)
         self.counters.late += self._watermark.advance(times)
         self.counters.rows += len(batch)
         if len(times):
@@ -167,6 +172,15 @@ class LogSource:
             if self.feed is not None:
                 self.skew.take(now_ns, times)
         return replace(batch, watermark=self._watermark.value)
+
+    def _without_future(self, batch: Batch, block: Block, limit: int) -> Batch:
+        """Leave out rows that are dated after `limit`: they would count as news until then."""
+        wrong = {int(seq) for rows in batch.tables.values() for seq in rows["seq"][rows["ts"] > limit]}
+        for seq in sorted(wrong):
+            self.counters.parsed -= 1
+            self._fault(block, seq, "log.future", "it is dated more than a day after now")
+        tables = {kind: rows[rows["ts"] <= limit] for kind, rows in batch.tables.items()}
+        return replace(batch, tables=tables)
 
     def _mark(self, block: Block) -> Mark:
         """Return how far the block goes; lines of which the parser still holds the text are left to be read again."""
