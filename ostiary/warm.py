@@ -1,12 +1,13 @@
 """Compile before the first packet comes: what is compiled at its first use would hold up the first attack.
 
-A service says that it is ready only after one packet has gone all the way through sensor and risk core; what they keep
-of it is thrown away.
+A service says that it is ready only after one packet has gone all the way through sensor and risk core, and a line of
+each format of logs that is read by the block where it reads logs; what they keep of it is thrown away.
 """
 
 import io
 import struct
 
+import sensors.warm
 from ostiary.settings import Settings
 from risk.engine import RiskEngine
 from sensors.packets.capture import CaptureSource
@@ -22,5 +23,7 @@ def warm_up(settings: Settings) -> None:
     """Take one packet through the kernels; compiled code that is in the cache makes this a matter of milliseconds."""
     capture = _HEADER + struct.pack("<IIII", 0, 0, len(_FRAME), len(_FRAME)) + _FRAME
     engine = RiskEngine(settings.risk)
+    if settings.sensors.logs:
+        sensors.warm.warm_up()
     for batch in CaptureSource.from_stream(io.BytesIO(capture), "warm-up", settings.sensors).batches():
         engine.observe(batch)

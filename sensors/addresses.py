@@ -43,6 +43,7 @@ def normalise_host(text: str) -> str:
     return str(mapped or address)
 
 
+@lru_cache(1 << 14)
 def host_entity(text: str) -> Entity:
     """Return the entity of a normalised address (`ip`) or host name (`host`)."""
     try:

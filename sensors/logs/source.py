@@ -50,7 +50,7 @@ class LineParser(Protocol):
 
 
 @runtime_checkable
-class BlockParser(Protocol):
+class BlockParser(LineParser, Protocol):
     """Understands whole blocks as well, of lines that have the plain form that most lines of its format have."""
 
     def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
