@@ -3,7 +3,10 @@
 Guarantees: reading calls nothing that the data names; it makes instances only of classes that are loaded already and
 belong to `OURS`, by `object.__new__`, and sets their attributes. What is code (functions, compiled patterns, kernels)
 isn't written: reading fills a fresh object of the same settings, which has its own. Equal graphs give equal bytes; what
-is shared stays shared. A class may keep attributes out by `UNSAVED`. Data that fits nothing raises `SnapshotError`.
+is shared and can change stays shared. A class may keep attributes out by `UNSAVED`. Data that fits nothing raises
+`SnapshotError`.
+
+A value is itself where JSON has it, else a list that begins with its kind; what can change is numbered before that.
 """
 
 import base64
@@ -11,7 +14,8 @@ import json
 import random
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any  # a graph of objects holds anything
@@ -20,170 +24,209 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk.errors import SnapshotError
+from sensors.values import Entity, EntityKind
 
 OURS = ("risk.", "sensors.", "river.")
 SPARSE = 1 << 16
 """Bytes from which on an array is written without its rows of zeros, where most are."""
-DEEPEST = 200
 Array = NDArray[Any]
+Fresh = object
+"""What stands in the place of a value in a fresh graph; None where nothing does."""
 _MAPPINGS: dict[str, type] = {"dict": dict, "odict": OrderedDict, "counter": Counter, "ddict": defaultdict}
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type)
+_PLAIN = (type(None), bool, int, float, str)
 
 
 class Writer:
-    """Writes one graph; `arrays` belong to the document."""
+    """Writes one graph; `arrays` and `tables` belong to the document."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Array] = {}
+        self._classes: dict[type, int] = {}
+        self._entities: dict[Entity, int] = {}
         self._seen: dict[int, int] = {}
-        self._alive: list[object] = []
-        """Objects that `_seen` names by their address."""
+        self._how: dict[type, Callable[[Any], Any]] = dict.fromkeys(_PLAIN, _itself)
 
-    def write(self, value: object, depth: int = 0) -> Any:
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The classes and entities that the document names by number."""
+        entities = [[entity.kind.value, entity.id] for entity in self._entities]
+        return {"classes": [_name(kind) for kind in self._classes], "entities": entities}
+
+    def write(self, value: object) -> Any:
         """Return a value as JSON; raise `SnapshotError` for what has no form."""
-        if isinstance(value, Enum):
-            return {"enum": _name(type(value)), "of": value.value}
-        if value is None or isinstance(value, bool | str) or type(value) in (int, float):
-            return value
-        if depth > DEEPEST:
-            raise SnapshotError("the state is nested too deeply")
-        if isinstance(value, np.generic):
-            return {"scalar": value.dtype.str, "of": value.item()}
-        if isinstance(value, bytes):
-            return {"bytes": base64.b64encode(value).decode()}
-        if isinstance(value, tuple):
-            kind = {"named": _name(type(value))} if type(value) is not tuple else {}
-            return {"tuple": [self.write(item, depth + 1) for item in value], **kind}
-        return self._once(value, depth)
-
-    def _once(self, value: object, depth: int) -> Any:
-        known = self._seen.get(id(value))
-        if known is not None:
-            return {"again": known}
-        number = self._seen[id(value)] = len(self._alive)
-        self._alive.append(value)
-        return {"no": number, **self._shared(value, depth + 1)}
-
-    def _shared(self, value: object, depth: int) -> dict[str, Any]:
-        if isinstance(value, np.ndarray):
-            return self._array(value)
-        if isinstance(value, list):
-            return {"list": [self.write(item, depth) for item in value]}
-        if isinstance(value, deque):
-            return {"deque": [self.write(item, depth) for item in value], "most": value.maxlen}
-        if isinstance(value, set | frozenset):
-            items = sorted((self.write(item, depth) for item in value), key=json.dumps)
-            return {"set": items, "frozen": isinstance(value, frozenset)}
-        if isinstance(value, dict):
-            form = next((name for name, kind in _MAPPINGS.items() if type(value) is kind), None)
-            if form is not None:
-                return {form: [[self.write(key, depth), self.write(item, depth)] for key, item in value.items()]}
-        if isinstance(value, random.Random):
-            return {"dice": self.write(value.getstate(), depth)}
-        return self._object(value, depth)
-
-    def _object(self, value: object, depth: int) -> dict[str, Any]:
         kind = type(value)
-        if isinstance(value, _CODE) or not _is_ours(kind):
-            return {"code": f"{kind.__module__}.{kind.__qualname__}"}
-        kept = [[name, self.write(item, depth)] for name, item in attributes(value)]
-        return {"object": _name(kind), "with": kept}
+        how = self._how.get(kind)
+        if how is None:
+            how = self._how[kind] = self._choose(kind)
+        return how(value)
 
-    def _array(self, array: Array) -> dict[str, Any]:
+    def _choose(self, kind: type) -> Callable[[Any], Any]:
+        """Return how values of a type are written."""
+        if kind is Entity:
+            return lambda value: ["entity", self._entities.setdefault(value, len(self._entities))]
+        if issubclass(kind, Enum):
+            return lambda value: ["enum", self._class(kind), value.value]
+        if issubclass(kind, np.generic):
+            return lambda value: ["scalar", value.dtype.str, value.item()]
+        if kind is bytes:
+            return lambda value: ["bytes", base64.b64encode(value).decode()]
+        if kind is tuple:
+            return lambda value: ["tuple", *map(self.write, value)]
+        if issubclass(kind, tuple):
+            return lambda value: ["named", self._class(kind), *map(self.write, value)]
+        return self._choose_shared(kind)
+
+    def _choose_shared(self, kind: type) -> Callable[[Any], Any]:
+        if kind is np.ndarray:
+            return self._once(self._array)
+        if kind is list:
+            return self._once(lambda value: ["list", *map(self.write, value)])
+        if kind is deque:
+            return self._once(lambda value: ["deque", value.maxlen, *map(self.write, value)])
+        if kind in (set, frozenset):
+            form = kind.__name__
+            return self._once(lambda value: [form, *sorted(map(self.write, value), key=json.dumps)])
+        for form, mapping in _MAPPINGS.items():
+            if kind is mapping:
+                return self._once(self._mapping(form))
+        if issubclass(kind, random.Random):
+            return self._once(lambda value: ["dice", self.write(value.getstate())])
+        if issubclass(kind, _CODE) or not _is_ours(kind):
+            return lambda _: ["code"]
+        return self._choose_object(kind)
+
+    def _choose_object(self, kind: type) -> Callable[[Any], Any]:
+        number, names = self._class(kind), _names(kind)
+        frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]  # each has it
+        if frozen and not hasattr(kind, "UNSAVED"):
+            return lambda value: ["value", number, *[self.write(getattr(value, name)) for name in names]]
+
+        def write(value: Any) -> list[Any]:
+            return ["object", number, {name: self.write(item) for name, item in attributes(value)}]
+
+        return self._once(write)
+
+    def _mapping(self, form: str) -> Callable[[Any], Any]:
+        def write(value: dict[Any, Any]) -> list[Any]:
+            return [form, *[[self.write(key), self.write(item)] for key, item in value.items()]]
+
+        return write
+
+    def _once(self, write: Callable[[Any], list[Any]]) -> Callable[[Any], Any]:
+        """Return a way of writing by which what is met again is only named; numbers follow the order of meeting."""
+        seen = self._seen
+
+        def written(value: object) -> list[Any]:
+            known = seen.get(id(value))
+            if known is not None:
+                return ["again", known]
+            number = seen[id(value)] = len(seen)
+            return [number, *write(value)]
+
+        return written
+
+    def _class(self, kind: type) -> int:
+        _name(kind)
+        return self._classes.setdefault(kind, len(self._classes))
+
+    def _array(self, array: Array) -> list[Any]:
         if array.dtype.hasobject:
             raise SnapshotError("the state holds an array of objects")
         name = f"a{len(self.arrays)}"
         if array.nbytes < SPARSE or not array.ndim:
             self.arrays[name] = np.ascontiguousarray(array)
-            return {"array": name}
+            return ["array", name]
         flat = np.ascontiguousarray(array).reshape(len(array), -1)
         used = np.flatnonzero(flat.view(np.uint8).reshape(len(array), -1).any(axis=1))
         if 2 * len(used) > len(array):
             self.arrays[name] = flat.reshape(array.shape)
-            return {"array": name}
+            return ["array", name]
         self.arrays[name], self.arrays[f"{name}r"] = array[used], used
-        return {"array": name, "rows": f"{name}r", "shape": list(array.shape)}
+        return ["array", name, f"{name}r", list(array.shape)]
 
 
 class Filler:
     """Fills fresh objects from one document."""
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
+    def __init__(self, arrays: Mapping[str, Array], tables: Mapping[str, Any]) -> None:
         self._arrays = arrays
-        self._made: dict[int, object] = {}
+        self._classes = [_class(name) for name in tables["classes"]]
+        self._slots = [_names(kind) for kind in self._classes]
+        self._entities = [Entity(EntityKind(kind), str(name)) for kind, name in tables["entities"]]
+        self._made: dict[int, Any] = {}
         self._used: set[int] = set()
         """Fresh objects that stand for one of the document already."""
 
-    def fill(self, document: Any, fresh: object = None) -> Any:
+    def fill(self, document: Any, fresh: Fresh = None) -> Any:
         """Return a document's value; `fresh` is the object in its place in a fresh graph; raise `SnapshotError`."""
-        if not isinstance(document, dict):
-            if isinstance(document, list):
-                raise SnapshotError("the state is damaged: a list without a kind")
+        if not isinstance(document, list):
+            if isinstance(document, dict):
+                raise SnapshotError("the state is damaged: a mapping without a kind")
             return document
-        if "again" in document:
-            return self._made[document["again"]]
-        if "tuple" in document:
-            return self._tuple(document, fresh)
-        if "enum" in document:
-            return _class(document["enum"])(document["of"])
-        if "scalar" in document:
-            return np.dtype(document["scalar"]).type(document["of"])
-        if "bytes" in document:
-            return base64.b64decode(document["bytes"])
-        return self._shared(document, fresh)
+        head = document[0]
+        if isinstance(head, int):
+            return self._shared(head, document[1], document[2:], None if id(fresh) in self._used else fresh)
+        return self._value(head, document[1:], fresh)
 
-    def _tuple(self, document: Mapping[str, Any], fresh: object) -> object:
-        parts = fresh if isinstance(fresh, tuple) else ()
-        items = [
-            self.fill(item, parts[place] if place < len(parts) else None)
-            for place, item in enumerate(document["tuple"])
-        ]
-        return _class(document["named"])(*items) if "named" in document else tuple(items)
+    def _value(self, kind: str, rest: list[Any], fresh: Fresh) -> Any:
+        if kind == "entity":
+            return self._entities[rest[0]]
+        if kind == "value":
+            value = object.__new__(self._classes[rest[0]])
+            for name, item in zip(self._slots[rest[0]], rest[1:], strict=True):
+                object.__setattr__(value, name, self.fill(item, getattr(fresh, name, None)))
+            return value
+        if kind == "tuple":
+            return tuple(self._items(rest, fresh))
+        if kind == "again":
+            return self._made[rest[0]]
+        if kind == "named":
+            return self._classes[rest[0]](*self._items(rest[1:], fresh))
+        if kind == "enum":
+            return self._classes[rest[0]](rest[1])
+        if kind == "scalar":
+            return np.dtype(rest[0]).type(rest[1])
+        if kind == "bytes":
+            return base64.b64decode(rest[0])
+        if kind == "code" and fresh is not None:
+            return fresh
+        raise SnapshotError(f"the state is damaged: there is no {kind!r} here")
 
-    def _shared(self, document: Mapping[str, Any], fresh: object) -> object:
-        number = document["no"]
-        if fresh is not None and id(fresh) in self._used:
-            fresh = None
-        if "object" in document:
-            return self._object(document, fresh, number)
-        if "code" in document:
-            if fresh is None:
-                raise SnapshotError(f"the state holds code that isn't here: {document['code']}")
-            value: object = fresh
-        elif "array" in document:
-            value = self._array(document, fresh)
-        elif "set" in document:
-            items = (self.fill(item) for item in document["set"])
-            value = frozenset(items) if document["frozen"] else set(items)
-        elif "dice" in document:
-            dice = random.Random()  # noqa: S311 - a model's dice, not a secret
-            dice.setstate(self.fill(document["dice"]))
-            value = dice
+    def _items(self, rest: list[Any], fresh: Fresh) -> Iterator[Any]:
+        parts = fresh if isinstance(fresh, tuple | list) else ()
+        return (self.fill(item, parts[place] if place < len(parts) else None) for place, item in enumerate(rest))
+
+    def _shared(self, number: int, kind: str, rest: list[Any], fresh: Fresh) -> Any:
+        if kind == "object":
+            return self._object(number, self._classes[rest[0]], rest[1], fresh)
+        if kind in _MAPPINGS:
+            return self._mapping(number, kind, rest, fresh, None)
+        if kind == "list":
+            found: list[Any] = []
+            self._made[number] = found
+            found.extend(self._items(rest, fresh))
+            return found
+        if kind == "deque":
+            row = self._made[number] = deque(maxlen=rest[0])
+            row.extend(self.fill(item) for item in rest[1:])
+            return row
+        value: Any
+        if kind == "array":
+            value = self._array(rest, fresh)
+        elif kind in ("set", "frozenset"):
+            value = (set if kind == "set" else frozenset)(self.fill(item) for item in rest)
+        elif kind == "dice":
+            value = random.Random()  # noqa: S311 - a model's dice, not a secret
+            value.setstate(self.fill(rest[0]))
         else:
-            return self._container(document, fresh, number)
+            raise SnapshotError(f"the state is damaged: there is no {kind!r}")
         self._made[number] = value
         return value
 
-    def _container(self, document: Mapping[str, Any], fresh: object, number: int) -> object:
-        if "list" in document:
-            parts = fresh if isinstance(fresh, list) else []
-            found: list[object] = []
-            self._made[number] = found
-            for place, item in enumerate(document["list"]):
-                found.append(self.fill(item, parts[place] if place < len(parts) else None))
-            return found
-        if "deque" in document:
-            row: deque[object] = deque(maxlen=document["most"])
-            self._made[number] = row
-            row.extend(self.fill(item) for item in document["deque"])
-            return row
-        form = next((name for name in _MAPPINGS if name in document), None)
-        if form is None:
-            raise SnapshotError("the state is damaged: a value of no known kind")
-        return self._mapping(document[form], _MAPPINGS[form], fresh, number)
-
-    def _mapping(self, pairs: Iterable[Any], kind: type, fresh: object, number: int, make: Any = None) -> object:
-        found = defaultdict(getattr(fresh, "default_factory", None)) if kind is defaultdict else kind()
+    def _mapping(self, number: int, kind: str, pairs: list[Any], fresh: Fresh, make: Callable[[], Any] | None) -> Any:
+        mapping = _MAPPINGS[kind]
+        found = defaultdict(getattr(fresh, "default_factory", None)) if mapping is defaultdict else mapping()
         self._made[number] = found
         parts = fresh if isinstance(fresh, dict) else {}
         for key, item in pairs:
@@ -191,27 +234,27 @@ class Filler:
             found[name] = self.fill(item, make() if make else parts.get(name))
         return found
 
-    def _object(self, document: Mapping[str, Any], fresh: object, number: int) -> object:
-        kind = _class(document["object"])
+    def _object(self, number: int, kind: type, items: Mapping[str, Any], fresh: Fresh) -> Any:
         target = fresh if type(fresh) is kind else object.__new__(kind)
         self._made[number] = target
         self._used.add(id(target))
-        made = getattr(target, "_make", None)
-        for name, item in document["with"]:
-            if name not in _names(kind) and not hasattr(target, "__dict__"):
+        names, free = _names(kind), hasattr(target, "__dict__")
+        make = getattr(target, "_make", None)
+        for name, item in items.items():
+            if name not in names and not free:
                 raise SnapshotError(f"the state is damaged: {kind.__name__} has no {name}")
-            if name == "_values" and made is not None and isinstance(item, dict) and "odict" in item:
-                value = self._mapping(item["odict"], OrderedDict, None, item["no"], made)
+            if name == "_values" and make is not None and isinstance(item, list) and item[1:2] == ["odict"]:
+                value = self._mapping(item[0], "odict", item[2:], None, make)  # a value may hold code of its own
             else:
                 value = self.fill(item, getattr(target, name, None))
             object.__setattr__(target, name, value)
         return target
 
-    def _array(self, document: Mapping[str, Any], fresh: object) -> Array:
-        array = self._arrays[document["array"]]
-        if "rows" in document:
-            whole = np.zeros(document["shape"], array.dtype)
-            whole[self._arrays[document["rows"]]] = array
+    def _array(self, rest: list[Any], fresh: Fresh) -> Array:
+        array = self._arrays[rest[0]]
+        if len(rest) > 1:
+            whole = np.zeros(rest[2], array.dtype)
+            whole[self._arrays[rest[1]]] = array
             array = whole
         if isinstance(fresh, np.ndarray) and fresh.shape == array.shape and fresh.dtype == array.dtype:
             fresh[...] = array
@@ -220,23 +263,35 @@ class Filler:
         return np.array(array)
 
 
+def _itself(value: object) -> object:
+    return value
+
+
 def attributes(value: object) -> Iterator[tuple[str, object]]:
     """Yield an object's attributes, in a fixed order, but those that its class keeps out."""
     kind = type(value)
     unsaved = getattr(kind, "UNSAVED", ())
     for name in (*_names(kind), *getattr(value, "__dict__", ())):
-        if name not in unsaved and hasattr(value, name) and name not in ("__dict__", "__weakref__"):
+        if name not in unsaved and hasattr(value, name):
             yield name, getattr(value, name)
 
 
-def _names(kind: type) -> list[str]:
-    found: list[str] = []
-    for each in reversed(kind.__mro__):
-        slots = each.__dict__.get("__slots__", ())
-        for slot in (slots,) if isinstance(slots, str) else slots:
-            private = slot.startswith("__") and not slot.endswith("__")
-            found.append(f"_{each.__name__.lstrip('_')}{slot}" if private else slot)
-    return found
+_SLOTS: dict[type, tuple[str, ...]] = {}
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    known = _SLOTS.get(kind)
+    if known is None:
+        found: list[str] = []
+        for each in reversed(kind.__mro__):
+            slots = each.__dict__.get("__slots__", ())
+            for slot in (slots,) if isinstance(slots, str) else slots:
+                private = slot.startswith("__") and not slot.endswith("__")
+                found.append(f"_{each.__name__.lstrip('_')}{slot}" if private else slot)
+        if not found and is_dataclass(kind):
+            found = list(kind.__dataclass_fields__)
+        known = _SLOTS[kind] = tuple(name for name in found if name not in ("__dict__", "__weakref__"))
+    return known
 
 
 def _is_ours(kind: type) -> bool:

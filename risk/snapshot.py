@@ -26,6 +26,8 @@ from risk.errors import RiskError, SnapshotError
 MAGIC = b"OSTIARY-RISK 1\n"
 MAX_BYTES = 4 << 30
 """Unpacked; more is damage or malice."""
+TABLES = "tables"
+"""Where a document keeps the names of classes and entities."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -52,7 +54,11 @@ class Snapshot:
 def take(base: str, parts: Mapping[str, object]) -> Snapshot:
     """Copy parts of an engine, by name; raise `SnapshotError` for what has no form."""
     writer = Writer()
-    document = {name: writer.write(part) for name, part in parts.items()}
+    try:
+        document = {name: writer.write(part) for name, part in parts.items()}
+    except RecursionError as error:
+        raise SnapshotError("the state is nested too deeply") from error
+    document[TABLES] = writer.tables
     return Snapshot(base, document, {name: array.copy() for name, array in writer.arrays.items()})
 
 
@@ -60,10 +66,10 @@ def fill(snapshot: Snapshot, base: str, fresh: Mapping[str, object]) -> dict[str
     """Return the parts of a snapshot, made from fresh ones, which are used up; raise `SnapshotError`."""
     if snapshot.base != base:
         raise SnapshotError("the state belongs to another version of Ostiary or to other settings of risk")
-    if set(snapshot.document) != set(fresh):
+    if set(snapshot.document) != {*fresh, TABLES}:
         raise SnapshotError("the state has other parts than this engine")
-    filler = Filler(snapshot.arrays)
     try:
+        filler = Filler(snapshot.arrays, snapshot.document[TABLES])
         return {name: filler.fill(snapshot.document[name], part) for name, part in fresh.items()}
     except RiskError:
         raise
