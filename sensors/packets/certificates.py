@@ -49,7 +49,7 @@ def read(data: bytes) -> Certificate:
                 subject, issuer, _instant(whole.not_valid_before_utc), _instant(whole.not_valid_after_utc),
                 _signed_itself(whole), _key(whole),
             )  # fmt: skip
-    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError):
+    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, x509.InvalidVersion):
         return Certificate(subject, issuer)
 
 

@@ -286,3 +286,9 @@ def test_tshark_computes_the_same_fingerprints(read):
     assert ours and ours <= theirs
     answered = {(orig, name) for orig, name, _ in ours}
     assert {row for row in theirs if row[:2] in answered} == ours
+
+
+def test_a_certificate_of_no_version_keeps_its_names():
+    harmed = DER.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42", 1)
+    found = certificates.read(harmed)
+    assert (found.subject, found.key) == ("CN=host.example,O=Org", "")
