@@ -8,6 +8,7 @@ another one when its client changes or 10 minutes pass. The newest 4,096 are rem
 an attempt twice.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from sensors.logs.builder import BatchBuilder
@@ -48,7 +49,7 @@ class Attempts:
     """What the lines of recent processes said."""
 
     def __init__(self) -> None:
-        self._processes: dict[bytes, _Process] = {}
+        self._processes: OrderedDict[bytes, _Process] = OrderedDict()
 
     def tell(self, teller: Teller, rule: Rule, fields: dict[str, bytes], times: int, out: BatchBuilder) -> None:
         """Add the row of a line that a rule fits and that was written `times` times, if there is anything to tell."""
@@ -84,7 +85,7 @@ class Attempts:
         if state is None or not known:
             state = self._processes[process] = _Process(ts)
             if len(self._processes) > MAX_PROCESSES:
-                del self._processes[next(iter(self._processes))]
+                self._processes.popitem(last=False)
         state.ts, state.client = ts, client or state.client
         return state.client
 

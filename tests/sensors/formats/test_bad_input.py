@@ -182,3 +182,31 @@ def test_a_line_of_a_gigabyte(tmp_path: Path, read: Callable[..., Any]) -> None:
     assert (fault.line, fault.offset) == (WHOLE_FROM + 1, len(head))
     assert source.counters.read == 2 * WHOLE_FROM + 1
     assert [row["seq"] for row in rows] == [*range(1, WHOLE_FROM + 1), *range(WHOLE_FROM + 2, 2 * WHOLE_FROM + 2)]
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+@pytest.mark.parametrize("data", [b"", b"\n", b"\r\n" * (WHOLE_FROM + 1)], ids=["nothing", "a line end", "line ends"])
+def test_files_with_nothing_in_them(name: str, data: bytes, tmp_path: Path, read: Callable[..., Any]) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    source, rows = read(path, name)
+    assert (rows, source.counters.malformed) == ([], 0)
+    assert source.counters.read == source.counters.ignored == data.count(b"\n")
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_lines_given_twice_and_out_of_order(name: str, tmp_path: Path, read: Callable[..., Any]) -> None:
+    old, new = {
+        "access": (b"10/Oct/2026:13:55:36", b"10/Oct/2026:13:59:59"),
+        "auth": (b"10:00:01", b"10:59:59"),
+        "zeek": (b"1793786400.5", b"1793789999.5"),
+        "eve": (b'"timestamp":"2026-11-04T10:00:00', b'"timestamp":"2026-11-04T10:59:59'),
+    }[name]
+    assert old in GOOD[name]
+    later = GOOD[name].replace(old, new)
+    path = tmp_path / "x"
+    path.write_bytes(b"\n".join([later, later, *[GOOD[name]] * WHOLE_FROM, later]) + b"\n")
+    source, rows = read(path, name)
+    assert [row["seq"] for row in rows] == [*range(1, WHOLE_FROM + 4)]
+    assert (source.counters.malformed, source.counters.late) == (0, WHOLE_FROM)
+    assert len({row["ts"] for row in rows}) == 2
