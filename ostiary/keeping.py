@@ -77,7 +77,8 @@ class Keeper:
         """Return an engine that goes on from the saved state, or an empty one where there is none to go on from."""
         try:
             sealed = (self._folder / STATE).read_bytes()
-            engine = RiskEngine.restored(settings, unpack(unseal(self._key, sealed)), reference)
+            with uncollected():
+                engine = RiskEngine.restored(settings, unpack(unseal(self._key, sealed)), reference)
         except FileNotFoundError:
             return RiskEngine(settings, reference)
         except (OSError, SnapshotError) as error:

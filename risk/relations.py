@@ -30,6 +30,7 @@ from sensors.values import AuthOutcome, Entity, EntityKind, Kind, Rows
 MAX_EDGES = 16
 DEPTH = 2
 KEEP_S = 86_400
+KEEP_NS = KEEP_S * 1_000_000_000
 BUCKET_NS = 600_000_000_000
 """A relation is noted once in so long."""
 
@@ -75,6 +76,11 @@ class _Edge:
     """Whether the entity that holds this edge is the one that others share."""
 
 
+_Edges = dict[Entity, _Edge]
+_Way = tuple[Entity, int, float, Relation | None]
+"""(where it began to look, instant, what is left of a risk, the first step's relation)."""
+
+
 class Relations:
     """The relations of all entities, newest last."""
 
@@ -94,31 +100,25 @@ class Relations:
 
     def paths(self, entity: Entity, at: int) -> list[Path]:
         """Return from where risk reaches an entity at an instant, each origin once, by its strongest path."""
-        if entity not in self._edges:
+        edges = self._edges.get(entity)
+        if edges is None:
             return []
         best: dict[Entity, Path] = {}
-        front = [Path(entity, Relation.USES, 1.0)]
-        for _ in range(DEPTH):
-            front = [step for path in front for step in self._steps(path, entity, at)]
-            for step in front:
-                if step.origin not in best or step.factor > best[step.origin].factor:
-                    best[step.origin] = step
+        self._walk(best, entity, edges, (entity, at, 1.0, None))
         return list(best.values())
 
-    def _steps(self, path: Path, start: Entity, at: int) -> Iterator[Path]:
-        for other, edge in self._edges.get(path.origin, {}).items():
-            if other == start or at - edge.ts > KEEP_S * 1_000_000_000:
+    def _walk(self, best: dict[Entity, Path], here: Entity, edges: _Edges, way: _Way, depth: int = DEPTH) -> None:
+        start, at, left, first = way
+        for other, edge in edges.items():
+            if other == start or at - edge.ts > KEEP_NS:
                 continue
-            shared = path.origin if edge.crowded else other
-            factor = path.factor * DAMPING[edge.relation] / self._crowd(shared, edge.relation, at)
-            yield Path(other, edge.relation if path.origin == start else path.relation, factor)
-
-    def _crowd(self, shared: Entity, relation: Relation, at: int) -> int:
-        if relation is Relation.BEHIND:
-            return 1
-        edges = self._edges.get(shared, {}).values()
-        living = [edge for edge in edges if edge.relation is relation and at - edge.ts <= KEEP_S * 1_000_000_000]
-        return max(len(living), 1)
+            beyond = self._edges.get(other) or {}
+            factor = left * DAMPING[edge.relation] / _crowd(edges if edge.crowded else beyond, edge.relation, at)
+            relation = first or edge.relation
+            if other not in best or factor > best[other].factor:
+                best[other] = Path(other, relation, factor)
+            if depth > 1 and len(beyond) > 1:  # one edge only leads back
+                self._walk(best, other, beyond, (start, at, factor, relation), depth - 1)
 
     def _put(self, entity: Entity, other: Entity, edge: _Edge) -> None:
         edges = self._edges.get(entity)
@@ -135,6 +135,13 @@ class Relations:
         if len(edges) > MAX_EDGES:
             del edges[min(edges, key=lambda name: (edges[name].ts, name))]
             self.evicted += 1
+
+
+def _crowd(edges: _Edges, relation: Relation, at: int) -> int:
+    """Return by how many a shared entity's risk is divided: those that are related to it in the same way."""
+    if relation is Relation.BEHIND or len(edges) <= 1:
+        return 1
+    return max(sum(edge.relation is relation and at - edge.ts <= KEEP_NS for edge in edges.values()), 1)
 
 
 def bindings(kind: Kind, rows: Rows, texts: Sequence[str]) -> Iterator[tuple[int, Binding]]:
