@@ -30,6 +30,7 @@ from ostiary.store import (
     DecisionRecord,
     DeepLookRecord,
     EntityRecord,
+    PositionRecord,
     Progress,
     RunRecord,
     ShadowDifference,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 CACHED = 65536
 WITHOUT_EFFECT = frozenset({ActionState.PROPOSED, ActionState.REFUSED})
 MOST_UNSTORED = 1 << 17
+LOGGED = ""
+"""Name of the position that says up to which entry of the audit log everything is in the store."""
 ID = 32
 """Hex digits of a stored id."""
 WHO = "ostiary"
@@ -68,6 +71,7 @@ class Recorder:
         self._shadow_lost = 0
         self._followers: Followers | None = None
         self._unstored: set[str] = set()
+        self._stored_to = 0
 
     def begin(self, run: RunRecord) -> None:
         """Open a run; every later record belongs to it."""
@@ -107,7 +111,7 @@ class Recorder:
 
     def progress(self, progress: Progress) -> None:
         """Write how far the sources have come."""
-        self._state.store.put_progress(progress)
+        self._state.store.put_progress(self._with_logged(progress))
 
     def outcomes(
         self, outcomes: Sequence[Outcome], actions_too: bool = False, progress: Progress | None = None
@@ -127,7 +131,7 @@ class Recorder:
             if not self._logged_before(record.id)
         ]
         self._append(entries + [self._action_entry(action) for action in actions])
-        self._state.store.put_decisions(decisions, sealed, progress)
+        self._state.store.put_decisions(decisions, sealed, self._with_logged(progress) if progress else None)
         self._shadowed(decisions, [outcome.decision for outcome in outcomes])
         self._state.store.put_actions([self.action(action) for action in actions])
 
@@ -234,19 +238,24 @@ class Recorder:
         return self._state.vault.commitment(entity)
 
     def _find_unstored(self) -> set[str]:
-        """Return the decisions at the end of the log that the store hasn't: a crash came between the two."""
-        found: set[str] = set()
-        end = self._state.audit.size
-        while end and len(found) < MOST_UNSTORED:
-            start = max(0, end - 256)
-            for entry in reversed(self._state.audit.entries(start, end)):
-                if entry.kind == "decision":
-                    decision = str(entry.facts["decision"])
-                    if self._state.store.decision(decision) is not None:
-                        return found
-                    found.add(decision)
-            end = start
+        """Return the decisions that the log has and the store hasn't: a crash came between the two."""
+        log = self._state.audit
+        known = next((place.place for place in self._state.store.positions() if place.name == LOGGED), {})
+        self._stored_to = max(int(known.get("entries", log.size)), log.size - MOST_UNSTORED)
+        found = {
+            str(entry.facts["decision"])
+            for entry in log.entries(self._stored_to, log.size)
+            if entry.kind == "decision" and self._state.store.decision(str(entry.facts["decision"])) is None
+        }
+        if not found:
+            self._stored_to = log.size
         return found
+
+    def _with_logged(self, progress: Progress) -> Progress:
+        """Return progress that also says up to which entry of the log everything is in the store."""
+        entries = self._stored_to if self._unstored else self._state.audit.size
+        logged = PositionRecord(LOGGED, LOGGED, {"entries": entries}, {}, self._clock())
+        return replace(progress, positions=(*progress.positions, logged))
 
     def _logged_before(self, decision_id: str) -> bool:
         known = decision_id in self._unstored

@@ -126,5 +126,6 @@ def counted(name: str, format_name: str, counters: Counters, mask: Mask) -> dict
 
 def positions(records: Sequence[PositionRecord]) -> tuple[dict[str, Mark], dict[str, int]]:
     """Return how far each source was read, by name, and since when (ns) each pattern was watched, out of the store."""
-    marks = {record.name: Mark(record.place, record.counters) for record in records if SINCE not in record.place}
-    return marks, {record.name: int(record.place[SINCE]) for record in records if SINCE in record.place}
+    logs = [record for record in records if record.name]
+    marks = {record.name: Mark(record.place, record.counters) for record in logs if SINCE not in record.place}
+    return marks, {record.name: int(record.place[SINCE]) for record in logs if SINCE in record.place}

@@ -36,7 +36,7 @@ listen = "unix:{folder}/api.sock"
 enforcer_socket = "{folder}/enforcer.sock"
 """
 START = 1_795_000_000
-SETTLE_S = 120
+SETTLE_S = 240
 
 
 def line(number: int) -> bytes:
@@ -132,7 +132,7 @@ class Service:
     def stop(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, (self.folder / "log").read_text()
+        assert self.process.wait(SETTLE_S) == 0, (self.folder / "log").read_text()
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = SETTLE_S) -> None:
