@@ -35,7 +35,7 @@ from risk.windows import FEATURES, FlowView, FlowWindows
 from risk.windows.throttle import Throttle
 from sensors.values import Batch, Entity, Kind, Rows
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 """Raised with every change that alters what the engine finds."""
 CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
