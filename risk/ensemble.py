@@ -47,7 +47,7 @@ FRESH = 512
 MOST_OFTEN = 3.0
 SPAN = 65_536
 """Rows within which those with a p-value below `RARE` count once for each entity in the calibration."""
-READY = 200
+READY = 512
 """Scores that a model's calibration needs before the model counts."""
 GATE = 1e-3
 """A model doesn't learn rows whose p-value by itself lies below this."""
@@ -150,7 +150,9 @@ class Ensemble:
         """Take scores as usual. High ones must count or the threshold would sink, but no entity alone makes them usual:
         unlikely ones count within its share, rare ones once in `SPAN` rows."""
         alike = row_keys(np.rint(2.0 * np.arcsinh(scores.rows)))
-        for place, (usual, odd) in enumerate(zip(self.usual, self._odd, strict=True)):
+        for place, (model, usual, odd) in enumerate(zip(self.models, self.usual, self._odd, strict=True)):
+            if not model.warm:
+                continue
             p_values = scores.each[:, place]
             rare = clean & (p_values < RARE)
             counts = clean & ((p_values >= UNLIKELY) | (share & ~rare) | odd.admit(keys, alike, rare))

@@ -17,6 +17,8 @@ from risk.errors import StateError
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+WARM = 512
+"""Rows that most detectors need before their scores mean something."""
 State = dict[str, NDArray[Any]]
 """Arrays by name, of whatever type each needs (hence Any): everything that a detector has learnt and drawn."""
 
@@ -39,6 +41,11 @@ class Detector(ABC):
     @abstractmethod
     def learn_many(self, rows: Matrix) -> None:
         """Take rows as usual, in their order."""
+
+    @property
+    def warm(self) -> bool:
+        """Return whether enough was learnt for scores to be comparable with later ones."""
+        return self.learnt >= WARM
 
     def score_one(self, row: Mapping[str, float]) -> float:
         """Return how strange one row is; features by name, absent ones usual (0)."""

@@ -48,7 +48,7 @@ class KitNET(Detector):
     def score_many(self, rows: Matrix) -> Vector:
         """Return the root mean square error of the outer autoencoder; 0 until two graces have passed."""
         out = np.zeros(len(rows))
-        if self.learnt >= 2 * self.grace:
+        if self.warm:
             kernel.nets_score(np.ascontiguousarray(rows), *self._arrays(), out)  # type: ignore[call-arg]  # eight arrays
         return out
 
@@ -76,6 +76,11 @@ class KitNET(Detector):
         )  # fmt: skip
         if not sound or (self.learnt >= 2 * self.grace and not self.sizes[0]):
             raise StateError("the saved autoencoders are damaged")
+
+    @property
+    def warm(self) -> bool:
+        """Return whether it has its groups and was trained for as long as it took to find them."""
+        return self.learnt >= 2 * self.grace
 
     def forget(self, rows: int) -> None:
         """Learn again for a quarter of the settling time; ranges begin anew."""

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from risk.codec import Filler, Writer
 from risk.drift import KEPT, Drift
 from risk.ensemble import BATCH, FRESH, Ensemble
+from risk.snapshot import fill, take
 
 NAMES = ("a", "b")
 
@@ -47,9 +47,8 @@ def test_only_the_latest_are_kept() -> None:
 def test_a_restored_watch_is_the_undisturbed_one() -> None:
     drift = Drift(NAMES)
     _see(drift, 150, 1)
-    writer = Writer()
-    document = writer.write(drift)
-    again = Filler(writer.arrays).fill(document, Drift(NAMES))
+    saved = take("base", {"drift": drift})
+    again: Drift = fill(saved, "base", {"drift": Drift(NAMES)})["drift"]  # type: ignore[assignment]  # it is one
     for each in (drift, again):
         _see(each, 80, 2, shift=0.4)
     assert list(drift.changes) == list(again.changes)
