@@ -76,7 +76,7 @@ SENSITIVE = (
     r"/\.(?:env|git|svn|hg|aws|ssh|htpasswd|htaccess|ds_store|bash_history|npmrc|vscode|dockerenv)\b",
     r"/(?:wp-config\.php|web\.config|id_rsa|server-status|phpinfo\.php|dump\.sql|database\.sql|backup\.(?:sql|zip|tar))",
     r"/actuator/(?:env|heapdump|gateway)|/solr/admin/|/manager/html|/druid/indexer|/jenkins/script|/owa/auth/x\.js",
-    r"\.(?:sql|bak|old|swp|orig)(?:\.\w+)?(?:\?|$)|/(?:c99|r57|wso|shell|cmd)\.(?:php|asp|jsp)x?\b|/cgi-bin/(?:test|printenv)",
+    r"\.(?:sql|bak|old|swp|orig)(?:\.\w+)?(?:\?|$)|/(?:\w+[_-])?(?:c99|r57|wso|b374k|shell|webshell|backdoor|cmd)\d{0,3}\.(?:php\d?|phtml|aspx?|jspx?)\b|/cgi-bin/(?:test|printenv)",
 )
 SCANNER = (
     r"\b(?:sqlmap|nikto|nmap scripting|masscan|zgrab|gobuster|dirbuster|dirb|feroxbuster|ffuf|wfuzz|wpscan|nuclei|"

@@ -36,6 +36,8 @@ REASONS = {
 }
 SCANNER = Reason("web.scanner", "T1595.002", Weight(0.7), 3600, 1e-4, "a scan that the owner ordered", 0.92)
 PROXY = Reason("web.open_proxy", "T1090", Weight(0.35), 3600, 1e-3, "a client with a wrong proxy setting", 0.85)
+RELAY = Reason("web.relay", "T1090", Weight(0.74), 3600, 1e-5, "a mail program set to this server as its proxy", 0.9)
+MAIL_PORTS = (":25", ":465", ":587")
 GARBLED = Reason("web.garbled", "T1595", Weight(0.08), 1800, 1e-2, "a client that speaks TLS to a plain port", 0.6)
 REFUSED = Reason("web.refused", "T1110", Weight(0.04), 900, 5e-2, "somebody who mistyped a password", 0.35)
 FISHING = Reason("web.fishing", "T1595.003", Weight(0.05), 1800, 2e-2, "a dead link to what was here once", 0.35)
@@ -116,7 +118,8 @@ def _carried(place: Place, row: int, name: str, request: _Request) -> Iterator[M
         request.method == "CONNECT" or request.path.startswith(("http://", "https://"))
     ):
         words = " took this server for an open proxy: ", f"{request.method} {request.path}"[:QUOTED]
-        yield _mark(PROXY, place, row, name, words, [Fact("web_open_proxy", 1, 0.01)])
+        mail = request.method == "CONNECT" and request.path.endswith(MAIL_PORTS)
+        yield _mark(RELAY if mail else PROXY, place, row, name, words, [Fact("web_open_proxy", 1, 0.01)])
 
 
 def _habits(place: Place, row: int, client: _Client, name: str, request: _Request, refusing: _Forms) -> Iterator[Mark]:

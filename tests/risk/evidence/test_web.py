@@ -145,3 +145,19 @@ def test_a_flood_of_requests(world: Any) -> None:
 def test_hostile_texts_do_not_break_anything(world: Any) -> None:
     paths = ["%" * 5000, "%ff%fe%00", "\ud800", "/" * 70000, "${" * 3000, "(" * 4096, "\x00\x01"]
     world.read(Kind.HTTP, [_get(path, agent=path, referrer=path, method=path[:20]) for path in paths])
+
+
+def test_mail_through_a_web_server_is_no_wrong_setting(make_world: Any) -> None:
+    relay, proxy = make_world(), make_world()
+    relay.read(Kind.HTTP, [_get("mail.example:25", method="CONNECT", status=405)])
+    proxy.read(Kind.HTTP, [_get("news.example:443", method="CONNECT", status=405)])
+    assert relay.worst(A) >= 0.7
+    assert proxy.worst(A) < 0.4
+
+
+def test_names_of_shells_add_up(make_world: Any) -> None:
+    shells, manual = make_world(), make_world()
+    shells.read(Kind.HTTP, [_get(f"/{name}.php", n, status=404) for n, name in enumerate(("b374k", "my_shell", "r57"))])
+    manual.read(Kind.HTTP, [_get("/powershell.php"), _get("/docs/shell-scripts.html", 1), _get("/commands.php", 2)])
+    assert shells.worst(A) >= 0.7
+    assert manual.findings == []
