@@ -100,8 +100,10 @@ class Handshakes:
             return
         answer = self._servers.get(_turned(key))
         if answer is not None and not answer.told:
+            before = len(answer.stream.data)
             answer.stream.add(seq, payload)
-            self._look(told, at, number, answer)
+            if len(answer.stream.data) > before:
+                self._look(told, at, number, answer)
 
     def expire(self, told: Told, now: int) -> None:
         """Tell of those whose patience ends by `now` (ns)."""

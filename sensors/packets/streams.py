@@ -64,7 +64,8 @@ def begin(data: Bytes, packet: Row, streams: Rows) -> None:
     at = packet["offset"] + packet["payload"]
     end = min(at + packet["payload_bytes"], packet["offset"] + packet["captured"])
     place = streams[_place(packet)]
-    place["left"] = _wanted(data, at, end)
+    whole = end == at + packet["payload_bytes"]  # what a snap length cut off leaves a hole that nothing closes
+    place["left"] = _wanted(data, at, end) if whole else 0
     place["at"] = packet["at"]
     place["src_hi"], place["src_lo"] = packet["src_hi"], packet["src_lo"]
     place["dst_hi"], place["dst_lo"] = packet["dst_hi"], packet["dst_lo"]

@@ -292,3 +292,10 @@ def test_a_certificate_of_no_version_keeps_its_names():
     harmed = DER.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42", 1)
     found = certificates.read(harmed)
     assert (found.subject, found.key) == ("CN=host.example,O=Org", "")
+
+
+def test_what_a_snap_length_cut_is_not_waited_for_in_vain(build, read):
+    frames = [*connection(build), (30, build.udp(A, 9, B, 9, b"x"))]
+    (row,) = read(build.pcap(frames, snap=400)).tls
+    assert (row["sni"], row["ja4"], row["key"]) == ("example.com", "", "")
+    assert row["ts"] - build.base == (PATIENCE_S + 1) * 10**9
