@@ -107,12 +107,15 @@ class Framer:
         if end < 0:
             if len(data) - at <= self._limit:
                 return at
-            found.append(data[at : at + self._limit + 1])
+            found.append(self._cut(data[at:]))
             self._skip = -1
             return len(data)
         if end > at:
-            found.append(data[at : min(end, at + self._limit + 1)].rstrip(b"\r\0"))
+            found.append(self._cut(data[at:end]))
         return end + 1
+
+    def _cut(self, line: bytes) -> bytes:
+        return line[: self._limit + 1].rstrip(b"\r\0")
 
     def _lines(self, data: bytes) -> list[bytes]:
         """Return the lines of a stream that counts nothing: the same as `_mixed`, in one piece."""
@@ -121,4 +124,4 @@ class Framer:
             lines.append(rest)
             self._skip, rest = -1, b""
         self._rest = rest
-        return [line[: self._limit + 1].rstrip(b"\r") for line in lines if line]
+        return [self._cut(line) for line in lines if line]
