@@ -3,6 +3,8 @@
 The first byte says how the packed bytes are cut; the rest are they.
 """
 
+import contextlib
+
 from sensors.formats.applications import ApplicationParser
 from sensors.formats.container import ContainerParser
 from sensors.logs.builder import BatchBuilder
@@ -36,7 +38,5 @@ def one(data: bytes) -> None:
 
 def lines(parser: ContainerParser, found: list[bytes]) -> None:
     for seq, line in enumerate(found, 1):
-        try:
+        with contextlib.suppress(MalformedLineError, ValueError):
             parser.parse(line, seq, BatchBuilder(0))
-        except (MalformedLineError, ValueError):
-            pass

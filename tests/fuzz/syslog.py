@@ -3,6 +3,7 @@
 The first byte says how the stream is cut and which frames are allowed; the rest is the stream.
 """
 
+import contextlib
 import json
 
 from sensors.logs.errors import MalformedLineError
@@ -24,10 +25,8 @@ def one(data: bytes) -> None:
         assert messages == framed(Framer(LIMIT, counted), [stream])
     for message in messages or ():
         assert b"\n" not in message
-        try:
+        with contextlib.suppress(MalformedLineError, ValueError):
             record(message, NOW)
-        except (MalformedLineError, ValueError):
-            pass
     journal(stream)
 
 
