@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ostiary.countries import countries
 from ostiary.deciding import make_decider
 from ostiary.engine import Engine, Outcome, collect_rarely
 from ostiary.referring import site_reference
@@ -63,6 +64,7 @@ def make_engine(settings: Settings, never_list: NeverList, sink: AuditSink, labe
     """Return an engine that observes and has heard the labels: it proposes actions and takes none."""
     responder = Responder(replace(settings.response, mode="observe"), None, never_list, sink)
     risk = RiskEngine(settings.risk, site_reference(settings))
+    risk.locate(countries(settings.risk.countries))
     if labels is not None and labels.labels:
         risk.hear(labels)
     return Engine(risk, make_decider(settings), responder)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.board import RiskBoard
+from ostiary.countries import countries
 from ostiary.deciding import limited, make_decider
 from ostiary.deep import DeepLooks
 from ostiary.engine import Engine, collect_rarely
@@ -149,6 +150,7 @@ class Context:
         self.keeper = Keeper(state.path)
         self.pace = Pace()
         risk = self.keeper.load(settings.risk, site_reference(settings))
+        risk.locate(countries(settings.risk.countries))
         self._changes = risk.changes_told
         self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
         self.board = RiskBoard(risk)

@@ -9,14 +9,14 @@ import hashlib
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
 
 from risk.activity import Activity, Share
 from risk.anomaly import Anomaly, Stretch
-from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours
+from risk.behaviours import Behaviour, FlowRule, FlowWatcher, LogView, LogWatcher, behaviours, nowhere
 from risk.calibration.budget import Outcome
 from risk.drift import Change
 from risk.feedback import Feedback
@@ -41,7 +41,9 @@ CHUNK = 16384
 """Flow rows walked at once; it bounds memory and alters nothing."""
 GATE = 0.02
 """The models learn nothing from an entity whose risk lies above this."""
-STATELESS = frozenset({"_settings", "_behaviours", "_base", "_origin", "_labels", "_rules", "_gateways", "revision"})
+STATELESS = frozenset(
+    {"_where", "_settings", "_behaviours", "_base", "_origin", "_labels", "_rules", "_gateways", "revision"}
+)
 """What a fresh engine of the same settings has by itself."""
 _KINDS = tuple(Kind)
 
@@ -68,6 +70,7 @@ class RiskEngine:
         """Begin empty, beside a reference of normal traffic: the site's own, else the one that ships."""
         reference = reference or default_reference()
         self._settings = settings
+        self._where: Callable[[str], str] = nowhere
         self._behaviours = behaviours()
         self._base = self.revision = _revision(settings, self._behaviours, reference)
         self._windows = FlowWindows(settings)
@@ -106,7 +109,7 @@ class RiskEngine:
                 for start in range(0, len(rows), CHUNK):
                     found += self._judge_flows(rows[start : start + CHUNK], batch.sources, place)
             else:
-                view = LogView(kind, rows, batch.texts, batch.sources)
+                view = LogView(kind, rows, batch.texts, batch.sources, self._where)
                 found += [(_order(view, row, place, -1), item) for row, item in bindings(kind, rows, batch.texts)]
                 found += self._judge_logs(view, place)
         return list(self._count_all(found))
@@ -136,6 +139,10 @@ class RiskEngine:
         engine._ledger.overlay(NoLabels())
         engine._revise()
         return engine
+
+    def locate(self, where: Callable[[str], str]) -> None:
+        """Take what tells the country of an address (ISO 3166-1 alpha-2, "" for unknown) from now on."""
+        self._where = where
 
     @property
     def lineage(self) -> Lineage:

@@ -32,3 +32,10 @@ class RiskSettings:
             "risk passes between the two."
         },
     )
+    countries: str = field(
+        default="",
+        metadata={
+            "doc": "Table of countries by address: a CSV file of `first,last,country` or `network,country` a line; "
+            "empty means none."
+        },
+    )

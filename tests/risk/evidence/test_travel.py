@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from risk.behaviours import LogView
 from risk.evidence import travel
 from sensors.values import AuthOutcome, EntityKind, Kind
 
@@ -24,19 +23,8 @@ def _abroad(address: str) -> str:
     return {"8": "US", "1": "NL"}.get(address[0], "")
 
 
-@pytest.fixture
-def located(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Know where addresses are, as an operator with a table of places does."""
-    real = LogView.__init__
-
-    def init(self: LogView, *args: Any, **kwargs: Any) -> None:
-        real(self, *args, **{"where": _abroad, **kwargs})
-
-    monkeypatch.setattr(LogView, "__init__", init)
-
-
-@pytest.mark.usefixtures("located")
 def test_two_countries_within_minutes(world: Any) -> None:
+    world.engine.locate(_abroad)
     world.read(Kind.AUTH, [_login(0, HOME), _login(20 * MINUTE, ABROAD)])
     assert world.reasons() == {"travel.impossible"}
     assert world.worst("ada", EntityKind.USER) >= 0.7
@@ -44,8 +32,8 @@ def test_two_countries_within_minutes(world: Any) -> None:
     assert world.worst(HOME) == 0
 
 
-@pytest.mark.usefixtures("located")
 def test_a_journey_that_takes_its_time(world: Any) -> None:
+    world.engine.locate(_abroad)
     world.read(Kind.AUTH, [*_habits(), _login(5 * DAY + 12 * 3600, ABROAD)])
     assert world.reasons() == {"travel.new_country"}
     assert world.worst("ada", EntityKind.USER) <= 0.4
