@@ -100,6 +100,25 @@ def eve(rng: random.Random, count: int) -> Iterable[str]:
         })  # fmt: skip
 
 
+def eve_mixed(rng: random.Random, count: int) -> Iterable[str]:
+    """Flows, names, handshakes, requests and alerts, as a busy gateway has them."""
+    names = rng.choices(("flow", "dns", "tls", "http", "alert"), (40, 30, 15, 10, 5), k=count)
+    for name, line in zip(names, eve(rng, count), strict=True):
+        event = json.loads(line)
+        if name != "flow":
+            del event["flow"], event["tcp"]
+            host = f"www{rng.randrange(5000)}.example.org"
+            event |= {"event_type": name, name: {
+                "dns": {"version": 2, "type": "answer", "id": 7, "rrname": host, "rrtype": "A", "rcode": "NOERROR",
+                        "answers": [{"rrname": host, "rrtype": "A", "ttl": 60, "rdata": address(rng)}]},
+                "tls": {"subject": f"CN={host}", "issuerdn": "CN=Example CA", "sni": host, "version": "TLS 1.3"},
+                "http": {"hostname": host, "url": f"/a/{rng.randrange(5000)}", "http_user_agent": "curl/8.5.0",
+                         "http_method": "GET", "status": 200, "length": rng.randrange(99999)},
+                "alert": {"signature_id": rng.randrange(99), "signature": "ET x", "category": "y", "severity": 2},
+            }[name]}  # fmt: skip
+        yield json.dumps(event)
+
+
 def with_re(pattern: re.Pattern[str]) -> Callable[[Path], int]:
     def floor(path: Path) -> int:
         with path.open(encoding="utf-8") as stream:
@@ -131,6 +150,7 @@ CASES: tuple[tuple[str, Callable[[random.Random, int], Iterable[str]], str, Call
     ("Zeek conn TSV", conn_tsv, "csv", with_csv),
     ("Zeek conn JSON", conn_json, "json", with_json),
     ("Suricata EVE flow", eve, "json", with_json),
+    ("Suricata EVE mixed", eve_mixed, "json", with_json),
 )
 
 

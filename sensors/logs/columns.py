@@ -6,6 +6,7 @@ Guarantees: for plain lines each method gives what the parser of single lines wo
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ Span: TypeAlias = tuple[Numbers, Numbers]
 """Where the texts of one column begin and end; a beginning of -1 means that there is none."""
 Halves: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
-MAX_U2, MAX_U4, MAX_U8 = (1 << 16) - 1, (1 << 32) - 1, (1 << 63) - 1
+MAX_U1, MAX_U2, MAX_U4, MAX_U8 = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 63) - 1
 
 
 class Columns:
@@ -39,6 +40,12 @@ class Columns:
             self.ends -= (sizes > 0) & (self.data[self.ends - 1] == 0x0D)
         self.plain = np.ones(len(sizes), np.bool_)
         self._first = block.first
+
+    def only(self, some: kernels.Flags) -> "Columns":
+        """Return the same lines, of which only some are plain; what else loses `plain` there is plain here."""
+        other = copy(self)
+        other.plain = self.plain & some
+        return other
 
     def texts(self, span: Span, rows: NDArray[np.intp]) -> tuple[list[bytes], Numbers]:
         """Return the distinct texts of some lines, and which of them each line has; nothing counts as ""."""

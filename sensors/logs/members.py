@@ -6,6 +6,7 @@ object inside more than 30 others, NaN) are not good, and are left to the parser
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from sensors.logs.columns import Columns, Span
 from sensors.packets.columns import Bytes, Numbers
 from sensors.packets.jit import kernel
 
-ABSENT, TEXT, NUMBER, OTHER, OBJECT = 0, 1, 2, 3, 4
-"""Kinds of a member. `OTHER`: true, false, null or a list."""
+ABSENT, TEXT, NUMBER, OTHER, OBJECT, LIST = 0, 1, 2, 3, 4, 5
+"""Kinds of a member. `OTHER`: true, false or null."""
 
 _DEPTH = 32
 _SLOTS = 256
@@ -156,7 +157,7 @@ def _object(
             elif byte == 123 or byte == 91:
                 stop = at + 1
                 at = stop
-                kind = 4 if byte == 123 else 3
+                kind = 4 if byte == 123 else 5
             elif byte == 45 or 48 <= byte <= 57:
                 stop, kind = _number(data, at, end), 2
                 at = stop
@@ -167,11 +168,15 @@ def _object(
                 return False
             if node >= 0:
                 kinds[node, row], starts[node, row], ends[node, row] = kind, begin, stop
+            if listed[depth] and inside[depth] >= 0:  # the end of a list is told as the number of its elements
+                ends[inside[depth], row] += 1
             if byte == 123 or byte == 91:
                 depth += 1
                 if depth == _DEPTH:
                     return False
-                inside[depth] = node if node >= 0 and byte == 123 else -2
+                inside[depth] = node if node >= 0 else -2
+                if node >= 0:
+                    ends[node, row] = 0
                 listed[depth] = byte == 91
                 first = True
                 continue
@@ -205,13 +210,14 @@ def _scan(
 
 
 class Members:
-    """Wanted members, by their path: `a`, or (`a`, `b`) for b inside the object a."""
+    """Wanted members, by their path: `a`, or (`a`, `b`) for b inside the object a, to any depth."""
 
-    def __init__(self, *paths: str | tuple[str, str]) -> None:
-        outer = {path[0]: None for path in paths if isinstance(path, tuple)}
-        self._paths: list[str | tuple[str, str]] = [*outer, *(path for path in paths if path not in outer)]
-        names = [path if isinstance(path, str) else path[1] for path in self._paths]
-        parents = [-1 if isinstance(path, str) else list(outer).index(path[0]) for path in self._paths]
+    def __init__(self, *paths: str | tuple[str, ...]) -> None:
+        full = [(path,) if isinstance(path, str) else path for path in paths]
+        prefixes = {path[:length]: None for path in full for length in range(1, len(path) + 1)}
+        self._paths = list(prefixes)
+        names = [path[-1] for path in self._paths]
+        parents = [self._paths.index(path[:-1]) if len(path) > 1 else -1 for path in self._paths]
         self._wanted = (
             np.frombuffer("".join(names).encode(), np.uint8),
             np.cumsum([0, *map(len, names)]),
@@ -227,31 +233,41 @@ class Members:
         good = np.zeros(len(lines.plain), np.uint8)
         _scan(lines.data, (lines.starts, lines.ends), self._wanted, kinds, starts, ends, good)
         lines.plain &= good.astype(np.bool_)
-        return Found(
-            lines, {path: ((starts[index], ends[index]), kinds[index]) for index, path in enumerate(self._paths)}
-        )
+        members = {path: ((starts[row], ends[row]), kinds[row]) for row, path in enumerate(self._paths)}
+        return Found(lines, members)
+
+
+_Members: TypeAlias = Mapping[tuple[str, ...], tuple[Span, Bytes]]
 
 
 class Found:
     """Where the members of the objects of a block are."""
 
-    def __init__(self, lines: Columns, members: Mapping[str | tuple[str, str], tuple[Span, Bytes]]) -> None:
+    def __init__(self, lines: Columns, members: _Members) -> None:
         self._lines = lines
         self._members = members
 
-    def texts(self, path: str | tuple[str, str]) -> Span:
+    def on(self, lines: Columns) -> "Found":
+        """Return the same members, seen from some of the lines: what isn't plain is so there."""
+        return Found(lines, self._members)
+
+    def texts(self, *path: str) -> Span:
         """Return where the texts are; another kind of value makes its line not plain."""
         return self._of(path, TEXT)
 
-    def numbers(self, path: str | tuple[str, str]) -> Span:
+    def numbers(self, *path: str) -> Span:
         """Return where the numbers are; another kind of value makes its line not plain."""
         return self._of(path, NUMBER)
 
-    def kinds(self, path: str | tuple[str, str]) -> Bytes:
+    def lengths(self, *path: str) -> Numbers:
+        """Return how many elements the lists have; another kind of value makes its line not plain."""
+        return self._of(path, LIST)[1]
+
+    def kinds(self, *path: str) -> Bytes:
         """Return the kind of the member on each line."""
         return self._members[path][1]
 
-    def _of(self, path: str | tuple[str, str], kind: int) -> Span:
+    def _of(self, path: tuple[str, ...], kind: int) -> Span:
         span, kinds = self._members[path]
         self._lines.plain &= (kinds == kind) | (kinds == ABSENT)
         return span

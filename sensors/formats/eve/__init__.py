@@ -40,7 +40,7 @@ _QTYPES = {
     "CAA": 257,
 }  # fmt: skip
 _RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5}
-_NO_RCODE, _OTHER_RCODE = 255, 254
+NO_RCODE, _OTHER_RCODE = 255, 254
 ETHERNET = 14
 _WHOLE = int(FlowEvent.START | FlowEvent.END)
 HEADERS = {6: 20, 17: 8}
@@ -126,20 +126,37 @@ def _dns(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
     orig, resp = reversed(ends) if answered and _number(event, "src_port") == 53 else ends
     answers = dns.get("answers")
     count = len(answers) if isinstance(answers, list) else int("rdata" in dns)
-    rcode = _RCODES.get(_string(dns, "rcode") or "NOERROR", _OTHER_RCODE) if answered else _NO_RCODE
+    rcode = rcode_number(_string(dns, "rcode")) if answered else NO_RCODE
     questions = dns.get("queries") or dns.get("query")
     for question in questions if isinstance(questions, list) else [dns]:
         if not isinstance(question, dict):
             raise MalformedLineError("eve.part", "a question isn't an object")
         name = _string(question, "rrname").lower().rstrip(".")
-        row = (ts, seq, 0, out.host(orig), out.host(resp), out.text(name), _qtype(question), rcode, count, 0)
+        row = (
+            ts,
+            seq,
+            0,
+            out.host(orig),
+            out.host(resp),
+            out.text(name),
+            qtype_number(_string(question, "rrtype")),
+            rcode,
+            count,
+            0,
+        )
         out.row(Kind.DNS, row)
 
 
-def _qtype(question: JsonObject) -> int:
-    name = _string(question, "rrtype").upper()
+def qtype_number(name: str) -> int:
+    """Return the number of a type of record, by its name or as in `TYPE65`; 0 for one that isn't known."""
+    name = name.upper()
     digits = name.removeprefix("TYPE")
     return _QTYPES.get(name) or (int(digits) if digits.isdigit() else 0)
+
+
+def rcode_number(name: str) -> int:
+    """Return the number of a response code; none is NOERROR, 254 one that isn't known."""
+    return _RCODES.get(name or "NOERROR", _OTHER_RCODE)
 
 
 def _http(event: JsonObject, ts: int, seq: int, out: BatchBuilder) -> None:
@@ -201,12 +218,12 @@ class EveParser:
     """Reads one event, or a block of them."""
 
     def parse_block(self, block: Block, out: BatchBuilder, one: Callable[[int], None]) -> tuple[int, int]:
-        """Add the rows of a block; see `BlockParser`. Only flow events have a plain form."""
-        from sensors.formats.eve.flow import add_flows  # the kernels are heavy
+        """Add the rows of a block; see `BlockParser`. Not ssh, anomalies and DNS with several questions."""
+        from sensors.formats.eve.events import add_events  # the kernels are heavy
         from sensors.logs.columns import Columns
 
         lines = Columns(block)
-        add_flows(lines, out)
+        add_events(lines, out)
         return lines.others(one)
 
     def parse(self, line: bytes, seq: int, out: BatchBuilder) -> bool:

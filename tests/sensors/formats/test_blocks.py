@@ -193,12 +193,44 @@ FLOW = st.builds(
 )  # fmt: skip
 
 
+ODD_TEXTS = [*WORDS, "", None, 5, ["x"], {"a": 1}, "TYPE65", "TYPE99999999999999999999", "\x7f"]
+TEXTS = ["a", "Example.ORG.", "x y"], ODD_TEXTS
+LISTS = [MISSING, [], [{"rrname": "a", "answers": [1, 2]}, {"rdata": []}], [1, [2, 3], "4"]]
+PARTS = {
+    "alert": nearly(signature=TEXTS, category=TEXTS, signature_id=COUNTS, severity=([1, 2, 3], [*NUMBERS, 255, 256])),
+    "http": nearly(
+        status=([200, 404], ["200", *NUMBERS]), length=COUNTS, hostname=TEXTS, http_method=TEXTS, url=TEXTS,
+        http_user_agent=TEXTS, http_refer=TEXTS,
+    ),
+    "tls": nearly(
+        sni=TEXTS, version=TEXTS, subject=TEXTS, issuerdn=TEXTS, ja4=TEXTS,
+        ja3=([{"hash": "ab", "string": "x"}, {}], [None, "x", {"hash": 5}, []]),
+    ),
+    "dns": nearly(
+        type=(["query", "answer", "response"], [*WORDS, None]), rrname=TEXTS,
+        rrtype=(["A", "aaaa", "TYPE65"], ODD_TEXTS), rcode=(["NOERROR", "NXDOMAIN", ""], ODD_TEXTS),
+        rdata=([MISSING], ["192.0.2.1", None, 5]), answers=(LISTS, [None, {}, "x", True]),
+        queries=([MISSING], [[], None, [{"rrname": "b", "rrtype": "A"}], "x"]), query=([MISSING], [[{"rrname": "c"}]]),
+    ),
+}  # fmt: skip
+OTHERS = st.sampled_from(sorted(PARTS)).flatmap(
+    lambda kind: st.builds(
+        lambda event, part: event | {"event_type": kind, kind: part},
+        nearly(
+            timestamp=(ISO, TIMES), src_ip=(GOOD_HOSTS, HOSTS), dest_ip=(GOOD_HOSTS, HOSTS),
+            src_port=([53, 5], NUMBERS), dest_port=COUNTS,
+        ),
+        st.one_of(*[PARTS[kind]] * 6, st.sampled_from([[], "x", None])),
+    )
+)  # fmt: skip
+
+
 def line_of(value: object, style: int) -> bytes:
     separators = [(", ", ": "), (",", ":"), (" ,\t", " : ")][style % 3]
     return json.dumps(value, separators=separators, ensure_ascii=style % 2 == 0).encode()
 
 
-@pytest.mark.parametrize(("name", "values"), [("zeek", CONN), ("eve", FLOW)])
+@pytest.mark.parametrize(("name", "values"), [("zeek", CONN), ("eve", FLOW), ("eve", OTHERS)])
 @SOAK
 @given(data=st.data())
 def test_objects_of_any_values(name: str, values: st.SearchStrategy[Any], data: st.DataObject, tmp_path: Path) -> None:
