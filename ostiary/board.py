@@ -7,7 +7,7 @@ lower than the risk would be after decay. Bounded: the least recently published 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from risk.engine import RiskEngine
@@ -39,6 +39,13 @@ class RiskBoard:
             self._published.move_to_end(entity)
         while len(self._published) > MAX_PUBLISHED:
             self._published.popitem(last=False)
+
+    def refresh(self, entities: Iterable[Entity]) -> None:
+        """Take what was published of these anew, after labels changed; called inside `working`."""
+        for entity in entities:
+            old = self._published.get(entity)
+            if old is not None:
+                self._published[entity] = self._risk.assess(entity, old.ts)
 
     def assess(self, entity: Entity, at: int) -> Assessment | None:
         """Return what is known of an entity at an instant (ns); None where the engine is busy and never spoke of it."""

@@ -106,6 +106,8 @@ class Teacher:
     def _take(self, feedback: Feedback) -> None:
         with self._board.working():
             self._risk.hear(feedback)
+            labelled = {label.entity for label in (*self.feedback.labels, *feedback.labels)}
+            self._board.refresh(entity for entity in labelled if entity is not None)
         self.feedback = feedback
         facts = {
             "model": self._risk.revision, "labels": len(feedback.labels), "held_back": list(feedback.held_back)[:100],
