@@ -1,6 +1,6 @@
 """The process that looks: a capture comes in on standard input, facts go out on standard output as one JSON list.
 
-It locks itself up before it reads a byte. The capture is held in sealed memory, never in a file.
+It locks itself up before it looks at a byte. The capture is held in sealed memory, never in a file.
 """
 
 import fcntl

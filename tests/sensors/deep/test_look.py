@@ -1,5 +1,6 @@
 """A deep look: what comes back, and that nothing that happens in there gets out."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -111,6 +112,7 @@ def refused(what):
     return False
 found["connect"] = refused(lambda: socket.socket().connect(("127.0.0.1", PORT)))
 found["write"] = refused(lambda: os.write(os.open("/tmp/ostiary-sandbox-test", os.O_CREAT | os.O_WRONLY, 0o600), b"x"))
+found["read"] = refused(lambda: open(SECRET).read())
 found["memory"] = refused(lambda: bytearray(3 << 30))
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 found["new_privileges"] = status["NoNewPrivs"].strip() == "0"
@@ -120,7 +122,8 @@ print(json.dumps(found))
 
 
 @pytest.mark.root
-def test_the_sandbox_holds():
+@pytest.mark.parametrize("before", ["", "from ostiary.privileges import keep_only; keep_only()\n"])
+def test_the_sandbox_holds(tmp_path, before):
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root: the sandbox is NOT tried")
     import socket
@@ -128,10 +131,15 @@ def test_the_sandbox_holds():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        text = TRY.replace("PORT", str(server.getsockname()[1]))
-        done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
+        (tmp_path / "secret").write_text("x")
+        text = TRY.replace("PORT", str(server.getsockname()[1])).replace("SECRET", repr(str(tmp_path / "secret")))
+        done = subprocess.run(
+            [sys.executable, "-c", before + text], cwd=ROOT, capture_output=True, text=True, check=True
+        )
     found = json.loads(done.stdout)
+    if ctypes.CDLL(None).syscall(444, None, 0, 1) < 1:  # no Landlock: only what another user may not read is refused
+        found["read"] = True
     assert found == {
-        "uid": 65534, "interfaces": ["lo"], "connect": True, "write": True, "memory": True, "files": True,
+        "uid": 65534, "interfaces": ["lo"], "connect": True, "write": True, "read": True, "memory": True, "files": True,
         "new_privileges": False,
     }  # fmt: skip
