@@ -75,7 +75,7 @@ def collect_rarely() -> None:
 
     Linear algebra keeps to one thread: its matrices are small, and threads that wait for one another cost more.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
     gc.set_threshold(50_000, 20, 20)
     threadpool_limits(1)
