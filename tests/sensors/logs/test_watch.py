@@ -189,3 +189,31 @@ def test_what_is_handed_in_is_recognised_by_its_first_line(make: Make) -> None:
 def test_addresses_are_no_patterns() -> None:
     assert is_pattern("/var/log/*.log") and is_pattern("/var/log/[ab].log")
     assert not is_pattern("syslog+udp://[::]:514") and not is_pattern("/var/log/x.log")
+
+
+def test_parts_of_a_container_s_line_are_joined_over_a_restart_and_counted_once(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    access = LINE % 7
+    whole = b"2026-11-24T23:57:19.1Z stdout F " + access
+    first, last = access[:50], access[50:]
+    parts = b"2026-11-24T23:57:19.1Z stdout P " + first + b"\n2026-11-24T23:57:19.2Z stdout F " + last
+    path.write_bytes(whole * 3)
+    watch = make(str(path))
+    (source,) = watch.sources
+    assert source.format == "container"
+    cut = len(parts) - 30
+    with path.open("ab") as log:
+        log.write(whole + parts[:cut])
+    marks = [batch.mark for batch in source.poll()]
+    assert marks[-1] is not None
+    assert (marks[-1].place["line"], marks[-1].counters["read"], marks[-1].counters["rows"]) == (2, 1, 1)
+    with path.open("ab") as log:
+        log.write(parts[cut:])
+    place: dict[str, Any] = json.loads(json.dumps({**marks[-1].place, FORMAT: "container"}))
+    settings = SensorSettings(logs=(str(path),))
+    saved = {str(path): Mark(place, marks[-1].counters)}
+    again = Watch(settings, saved, {}, Receivers(settings, tmp_path / "queues"), time.time_ns())
+    again.open()
+    assert read(again) == {"x.log": 3}
+    assert (again.sources[0].counters.rows, again.sources[0].counters.malformed) == (2, 0)
+    again.sources[0].close()
