@@ -212,7 +212,10 @@ def addresses(data: Bytes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Fla
 
 @kernel
 def distinct(data: Bytes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
-    """Number equal texts alike, from 0, and say for each number in which row it came first (FNV-1a, open addresses)."""
+    """Number equal texts alike, from 0, and say for each number in which row it came first (FNV-1a, open addresses).
+
+    Texts made to collide cost at most the square of the lines in a block (4,096): some tens of milliseconds.
+    """
     size = 16
     while size < 2 * starts.size:
         size *= 2
