@@ -253,6 +253,7 @@ class Context:
         """Save what the risk core knows, where it is time to; a change of what is usual is told at once."""
         self._tell_changes()
         if self.keeper.due():
+            self._write_standing()  # else a crash would teach it the same lines again
             with self.board.working():
                 self.keeper.save(self.engine.risk, self.teacher.feedback)
 
@@ -269,8 +270,8 @@ class Context:
     def finish(self) -> None:
         """Close the service's run in the records."""
         self.teacher.close()
-        self.keeper.save(self.engine.risk, self.teacher.feedback, wait=True)
         self._write_standing()
+        self.keeper.save(self.engine.risk, self.teacher.feedback, wait=True)
         self.recorder.deep_looks(self.deep.take(wait=True))
         self.deep.close()
         counts = {**self.engine.risk.counts(), **self.deep.counts}
