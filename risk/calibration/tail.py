@@ -57,7 +57,9 @@ class Tail:
         return np.asarray(np.where(higher > 0, empirical, beyond), np.float64)
 
     def threshold(self, p_value: float) -> float:
-        """Return a score above which p-values lie below this one."""
+        """Return a score above which p-values lie below this one; infinity where no score is known."""
+        if not len(self.scores):
+            return float("inf")
         place = int(p_value * (self.number + 1)) - 1
         if place >= 0:
             return float(self.scores[-min(place + 1, len(self.scores))])

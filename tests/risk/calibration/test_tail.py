@@ -53,3 +53,7 @@ def test_above_the_threshold_p_values_are_smaller(seed: int, number: int, kinds:
     above, below = tail.p_values(np.array([np.nextafter(limit + 1e-9, np.inf), limit - 1e-6]))
     assert above <= max(p_value, 1 / (number + 1)) * (1 + 1e-6)
     assert below >= min(p_value, 1 / (number + 1)) * (1 - 1e-6)
+
+
+def test_without_scores_no_threshold_can_be_crossed() -> None:
+    assert Tail.fit(np.zeros(0)).threshold(0.01) == np.inf
