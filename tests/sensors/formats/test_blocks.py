@@ -149,18 +149,19 @@ DURATIONS = [0, 0.5, 1.25, 0.00032901763916015625, 9.5367431640625e-7, 5.0000005
 
 GOOD_TIMES, GOOD_HOSTS, GOOD_NUMBERS = TIMES[:3], HOSTS[:4], NUMBERS[:4]
 MISSING = object()
+Make = Callable[[random.Random], dict[str, Any]]
 
 
-def nearly(**values: tuple[list[Any], list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects of good values, the first list of each, but for up to two members of any others or none."""
-    other = st.sampled_from(sorted(values)).flatmap(
-        lambda name: st.tuples(st.just(name), st.sampled_from([*values[name][1], MISSING]))
-    )
-    return st.builds(
-        lambda good, others: {name: value for name, value in (good | dict(others)).items() if value is not MISSING},
-        st.fixed_dictionaries({name: st.sampled_from(good) for name, (good, _) in values.items()}),
-        st.lists(other, max_size=2),
-    )
+def nearly(**values: tuple[list[Any], list[Any]]) -> Make:
+    """Make objects of good values, the first list of each, but for up to two members of any others or none."""
+
+    def make(rng: random.Random) -> dict[str, Any]:
+        made = {name: rng.choice(good) for name, (good, _) in values.items()}
+        for name in rng.sample(sorted(values), rng.choice((0, 0, 1, 2))):
+            made[name] = rng.choice([*values[name][1], MISSING])
+        return {name: value for name, value in made.items() if value is not MISSING}
+
+    return make
 
 
 ISO = TIMES[9:11]
@@ -172,25 +173,25 @@ CONN = nearly(**{
     "conn_state": (["SF", "REJ"], WORDS), "history": (["ShADadFf", "S"], WORDS), "orig_pkts": COUNTS,
     "resp_pkts": COUNTS, "orig_ip_bytes": COUNTS, "_path": (["conn"], ["dns", 1, None]),
 })  # fmt: skip
-FLOW = st.builds(
-    lambda event, flow, tcp: event | flow | tcp,
-    nearly(
-        timestamp=(ISO, TIMES), event_type=(["flow"], ["alert", "dns", 1]), src_ip=(GOOD_HOSTS, HOSTS),
-        dest_ip=(GOOD_HOSTS, HOSTS), src_port=COUNTS, dest_port=COUNTS, proto=(["TCP", *WORDS[:3]], WORDS),
-        app_proto=(["tls"], WORDS), icmp_type=COUNTS,
-    ),
-    st.one_of(
-        *[nearly(
-            pkts_toserver=COUNTS, pkts_toclient=COUNTS, bytes_toserver=COUNTS, bytes_toclient=COUNTS,
-            start=(ISO, TIMES), end=(ISO, TIMES),
-        )] * 4,
-        st.sampled_from([[], "x", None]),
-    ).map(lambda flow: {"flow": flow}),
-    st.one_of(
-        *[nearly(tcp_flags_ts=(["1b", "02"], ["", "fff", "-1", 3]), tcp_flags_tc=(["12", "00"], ["0x1b", None]))] * 4,
-        st.sampled_from([[], "x", None]),
-    ).map(lambda tcp: {"tcp": tcp}),
+_EVENT = nearly(
+    timestamp=(ISO, TIMES), event_type=(["flow"], ["alert", "dns", 1]), src_ip=(GOOD_HOSTS, HOSTS),
+    dest_ip=(GOOD_HOSTS, HOSTS), src_port=COUNTS, dest_port=COUNTS, proto=(["TCP", *WORDS[:3]], WORDS),
+    app_proto=(["tls"], WORDS), icmp_type=COUNTS,
 )  # fmt: skip
+_FLOW = nearly(
+    pkts_toserver=COUNTS, pkts_toclient=COUNTS, bytes_toserver=COUNTS, bytes_toclient=COUNTS, start=(ISO, TIMES),
+    end=(ISO, TIMES),
+)  # fmt: skip
+_TCP = nearly(tcp_flags_ts=(["1b", "02"], ["", "fff", "-1", 3]), tcp_flags_tc=(["12", "00"], ["0x1b", None]))
+NO_OBJECTS = [[], "x", None]
+
+
+def make_flow(rng: random.Random) -> dict[str, Any]:
+    parts = {
+        name: make(rng) if rng.random() < 0.9 else rng.choice(NO_OBJECTS)
+        for name, make in (("flow", _FLOW), ("tcp", _TCP))
+    }
+    return _EVENT(rng) | parts
 
 
 ODD_TEXTS = [*WORDS, "", None, 5, ["x"], {"a": 1}, "TYPE65", "TYPE99999999999999999999", "\x7f"]
@@ -213,16 +214,16 @@ PARTS = {
         queries=([MISSING], [[], None, [{"rrname": "b", "rrtype": "A"}], "x"]), query=([MISSING], [[{"rrname": "c"}]]),
     ),
 }  # fmt: skip
-OTHERS = st.sampled_from(sorted(PARTS)).flatmap(
-    lambda kind: st.builds(
-        lambda event, part: event | {"event_type": kind, kind: part},
-        nearly(
-            timestamp=(ISO, TIMES), src_ip=(GOOD_HOSTS, HOSTS), dest_ip=(GOOD_HOSTS, HOSTS),
-            src_port=([53, 5], NUMBERS), dest_port=COUNTS,
-        ),
-        st.one_of(*[PARTS[kind]] * 6, st.sampled_from([[], "x", None])),
-    )
+_OTHER = nearly(
+    timestamp=(ISO, TIMES), src_ip=(GOOD_HOSTS, HOSTS), dest_ip=(GOOD_HOSTS, HOSTS), src_port=([53, 5], NUMBERS),
+    dest_port=COUNTS,
 )  # fmt: skip
+
+
+def make_other(rng: random.Random) -> dict[str, Any]:
+    kind = rng.choice(sorted(PARTS))
+    part = PARTS[kind](rng) if rng.random() < 0.9 else rng.choice(NO_OBJECTS)
+    return _OTHER(rng) | {"event_type": kind, kind: part}
 
 
 def line_of(value: object, style: int) -> bytes:
@@ -230,23 +231,25 @@ def line_of(value: object, style: int) -> bytes:
     return json.dumps(value, separators=separators, ensure_ascii=style % 2 == 0).encode()
 
 
-@pytest.mark.parametrize(("name", "values"), [("zeek", CONN), ("eve", FLOW), ("eve", OTHERS)])
+@pytest.mark.parametrize(("name", "make"), [("zeek", CONN), ("eve", make_flow), ("eve", make_other)])
 @SOAK
-@given(data=st.data())
-def test_objects_of_any_values(name: str, values: st.SearchStrategy[Any], data: st.DataObject, tmp_path: Path) -> None:
-    some = data.draw(st.lists(st.tuples(values, st.integers(0, 5)), min_size=8, max_size=24))
-    lines = [line_of(value, style) for value, style in some]
-    lines += [line[:-1] + b', "ts": 1, "timestamp": "2026-11-04T10:00:00Z"}' for line in lines[:4]]  # perhaps twice
-    check(name, (lines * WHOLE_FROM)[: WHOLE_FROM + 8], tmp_path)
+@given(seed=st.integers(0, 1 << 32))
+def test_objects_of_any_values(name: str, make: Make, seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    lines = [line_of(make(rng), rng.randrange(6)) for _ in range(WHOLE_FROM + 8)]
+    for index in rng.sample(range(len(lines)), 5):  # perhaps twice
+        lines[index] = lines[index][:-1] + b', "ts": 1, "timestamp": "2026-11-04T10:00:00Z"}'
+    check(name, lines, tmp_path)
 
 
 @SOAK
-@given(data=st.data())
-def test_tsv_of_any_values(data: st.DataObject, tmp_path: Path) -> None:
-    row = CONN.map(lambda value: [value.get(name.decode()) for name in HEAD.partition(b"#fields\t")[2].split(b"\t")])
-    rows = data.draw(st.lists(row, min_size=4, max_size=24))
+@given(seed=st.integers(0, 1 << 32))
+def test_tsv_of_any_values(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    columns = HEAD.decode().partition("#fields\t")[2].split("\t")
+    rows = [[made.get(name) for name in columns] for made in (CONN(rng) for _ in range(WHOLE_FROM + 8))]
     lines = ["\t".join("-" if value is None else str(value) for value in row).encode() for row in rows]
-    check("zeek", [*HEAD.split(b"\n"), *(lines * WHOLE_FROM)[: WHOLE_FROM + 8]], tmp_path)
+    check("zeek", [*HEAD.split(b"\n"), *lines], tmp_path)
 
 
 ACCESS_PARTS = [
@@ -263,12 +266,11 @@ ACCESS_PARTS = [
 
 
 @SOAK
-@given(data=st.data())
-def test_access_lines_of_any_parts(data: st.DataObject, tmp_path: Path) -> None:
-    part = st.tuples(*(st.sampled_from([*choice[:1] * 10, *choice]) for choice in ACCESS_PARTS))
-    rows = data.draw(st.lists(part, min_size=8, max_size=40))
-    lines = [" ".join(row).encode() for row in rows]
-    check("access", (lines * WHOLE_FROM)[: WHOLE_FROM + 8], tmp_path)
+@given(seed=st.integers(0, 1 << 32))
+def test_access_lines_of_any_parts(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    rows = [[rng.choice([*choice[:1] * 10, *choice]) for choice in ACCESS_PARTS] for _ in range(WHOLE_FROM + 8)]
+    check("access", [" ".join(row).encode() for row in rows], tmp_path)
 
 
 USERS = [
@@ -289,35 +291,30 @@ CLIENTS = ["192.0.2.1", "2001:db8::1", "host.example", "198.51.100.7", "x"]
 NUMBER_WORDS = ["22", "65535", "0", "x", ""]
 
 
-def words_of(draw: st.DrawFn, template: str, plain: bool) -> list[str]:
-    choices = {"*": USERS, "@": CLIENTS, "#": NUMBER_WORDS}
-    pick = {kind: st.sampled_from(values[: 3 if plain else None]) for kind, values in choices.items()}
-    if plain:
-        pick["@"] = st.sampled_from([CLIENTS[0], CLIENTS[1], CLIENTS[3]])
-    return [draw(pick[piece]) for piece in cut(template) if piece in choices]
+STAMPS = [
+    *["Nov  4 10:00:01"] * 4, "Nov 24 10:00:59", "2026-11-04T10:00:01.123456+01:00", "2026-11-04T10:00:01Z",
+    "Nov 31 10:00:01", "Xxx  1 10:00:01", "2026-11-04 10:00:01", "Nov  4 10:00:61",
+]  # fmt: skip
+TAGS = [*["gate sshd[7]"] * 6, "gate sshd-session[8]", "gate sudo[9]", "sshd[7]", "gate SSHD[7]"]
+ENDS = [*[""] * 8, " ", "\r", "x", " [preauth]"]
 
 
-@st.composite
-def sshd_lines(draw: st.DrawFn) -> bytes:
-    template = draw(st.sampled_from(TEMPLATES))
-    message = filled(template, words_of(draw, template, draw(st.booleans())))
-    stamp = draw(
-        st.sampled_from([
-            *["Nov  4 10:00:01"] * 4, "Nov 24 10:00:59", "2026-11-04T10:00:01.123456+01:00", "2026-11-04T10:00:01Z",
-            "Nov 31 10:00:01", "Xxx  1 10:00:01", "2026-11-04 10:00:01", "Nov  4 10:00:61",
-        ])
-    )  # fmt: skip
-    tag = draw(
-        st.sampled_from([*["gate sshd[7]"] * 6, "gate sshd-session[8]", "gate sudo[9]", "sshd[7]", "gate SSHD[7]"])
-    )
-    end = draw(st.sampled_from([*[""] * 8, " ", "\r", "x", " [preauth]"]))
-    return f"{stamp} {tag}: {message}{end}".encode()
+def sshd_line(rng: random.Random) -> bytes:
+    template, odd = rng.choice(TEMPLATES), rng.random() < 0.4
+    choices = {
+        "*": USERS if odd else USERS[:3],
+        "@": CLIENTS if odd else CLIENTS[:2],
+        "#": NUMBER_WORDS[: 5 if odd else 3],
+    }
+    message = filled(template, [rng.choice(choices[piece]) for piece in cut(template) if piece in choices])
+    return f"{rng.choice(STAMPS)} {rng.choice(TAGS)}: {message}{rng.choice(ENDS)}".encode()
 
 
 @SOAK
-@given(lines=st.lists(sshd_lines(), min_size=WHOLE_FROM, max_size=2 * WHOLE_FROM))
-def test_sshd_lines_of_any_words(lines: list[bytes], tmp_path: Path) -> None:
-    check("auth", lines, tmp_path)
+@given(seed=st.integers(0, 1 << 32))
+def test_sshd_lines_of_any_words(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    check("auth", [sshd_line(rng) for _ in range(2 * WHOLE_FROM)], tmp_path)
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
