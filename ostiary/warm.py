@@ -7,6 +7,7 @@ each format of logs that is read by the block where it reads logs; what they kee
 import io
 import struct
 
+import risk.warm
 import sensors.warm
 from ostiary.settings import Settings
 from risk.engine import RiskEngine
@@ -23,6 +24,7 @@ def warm_up(settings: Settings) -> None:
     """Take one packet through the kernels; compiled code that is in the cache makes this a matter of milliseconds."""
     capture = _HEADER + struct.pack("<IIII", 0, 0, len(_FRAME), len(_FRAME)) + _FRAME
     engine = RiskEngine(settings.risk)
+    risk.warm.warm_up()
     if settings.sensors.logs:
         sensors.warm.warm_up()
     for batch in CaptureSource.from_stream(io.BytesIO(capture), "warm-up", settings.sensors).batches():
