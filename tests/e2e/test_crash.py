@@ -122,7 +122,7 @@ class Service:
             assert self.process.poll() is None, (self.folder / "log").read_text()
             return judged(self.folder) >= count
 
-        until(holds, f"{count} lines judged")
+        until(holds, f"{count} lines judged", SETTLE_S + count / 50)
 
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
