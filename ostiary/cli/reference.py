@@ -15,6 +15,12 @@ def command() -> None:
     """Show, train, activate or take back the reference of normal traffic that stands beside the models.
 
     The shipped one was trained on traffic that the project recorded. Replace it by your own after a quiet week.
+
+    \b
+    Examples:
+      ostiary reference show
+      ostiary reference train week/*.pcap --about "office, first week of May" --into office.npz
+      ostiary reference activate office.npz --why "looked through by the night shift"
     """
 
 
