@@ -57,6 +57,11 @@ class Feeders:
         for thread in self._threads:
             thread.join(timeout=2)
 
+    def close(self) -> None:
+        """Let go of the logs; after `stop`, and when nothing is to be told of them any more."""
+        for source in self.watch.sources if self.watch is not None else ():
+            source.close()
+
     def take(self, timeout: float) -> list[tuple[int, Batch]]:
         """Return what waits, about `MAX_ROWS` at most, after waiting up to `timeout` seconds for the first."""
         taken: list[tuple[int, Batch]] = []
@@ -108,8 +113,6 @@ class Feeders:
                 self._look(polls)
             if idle:
                 self._stopping.wait(_IDLE_S)
-        for source in self.watch.sources:
-            source.close()
 
     def _round(self, source: LogSource, polls: dict[int, Iterator[Batch]]) -> bool:
         """Bring some batches of a log; return whether there were any."""

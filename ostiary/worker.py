@@ -119,6 +119,7 @@ class EngineWorker(threading.Thread):
         while self._turn(context):
             pass
         context.finish()
+        self.feeders.close()
 
     def _turn(self, context: "Context") -> bool:
         """Judge and record what has come in; return whether batches had."""
