@@ -41,7 +41,7 @@ from policy.records import hide, pack
 from policy.values import Decision, ShadowAnswer
 from response.values import Action, ActionState
 from risk.values import Words
-from sensors.values import Entity, EntityKind
+from sensors.values import Counters, Entity, EntityKind
 
 if TYPE_CHECKING:
     from ostiary.deep import Found
@@ -54,6 +54,7 @@ LOGGED = ""
 ID = 32
 """Hex digits of a stored id."""
 WHO = "ostiary"
+COUNTED = tuple(Counters().as_dict())
 SOON_S = 2.0
 """How long new settings wait for those who followed by the old ones."""
 
@@ -413,7 +414,6 @@ def _totals(sources: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return the counters of all sources added up: names may tell who somebody is, and there is no bound on them."""
     totals: dict[str, int] = {}
     for source in sources:
-        for name, value in source.items():
-            if isinstance(value, int):
-                totals[name] = totals.get(name, 0) + value
+        for name in COUNTED:
+            totals[name] = totals.get(name, 0) + int(source.get(name, 0))
     return totals
