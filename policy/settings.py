@@ -56,9 +56,7 @@ class PolicySettings:
     )
     log_to: tuple[str, ...] = field(
         default=(),
-        metadata={
-            "doc": "Where decisions are told: `opa=URL` (decision log), `ocsf=FILE` (JSON Lines), `otlp=URL`."
-        },
+        metadata={"doc": "Where decisions are told: `opa=URL` (decision log), `ocsf=FILE` (JSON Lines), `otlp=URL`."},
     )
     log_days: Annotated[int, Ge(1)] = field(
         default=365, metadata={"doc": "Days of history that the Parquet files keep; older days are removed."}

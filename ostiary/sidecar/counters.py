@@ -15,7 +15,8 @@ BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen")
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
-    "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
+    "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost", "closed",
+    "handed_on", "taken",
 )  # fmt: skip
 CODES = (
     "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
@@ -66,6 +67,10 @@ class Counters:
         """Count what a question took."""
         self.add(_TOOK[bisect_left(BUCKETS_S, seconds)])
         self.add("took_ns", int(seconds * 1e9))
+
+    def own(self, name: str) -> int:
+        """Return a number of this process, and of those before it in its place."""
+        return self._numbers[self._base + _PLACES[name]]
 
     def total(self, name: str) -> int:
         """Return the sum over all processes."""

@@ -126,7 +126,10 @@ class FeedServer:
             if not told.done():
                 told.set_result(standings)
 
-        await asyncio.to_thread(self._snapshot, lambda found: loop.call_soon_threadsafe(subscribe, found))
+        def from_engine(standings: list[Standing]) -> None:
+            loop.call_soon_threadsafe(subscribe, standings)
+
+        await asyncio.to_thread(self._snapshot, from_engine)
         for part in risk_frames(self._model, await told):
             writer.write(part)
             await writer.drain()

@@ -7,7 +7,6 @@ leaves the one before in force; a snapshot holds the frames as they came, sealed
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,7 +172,9 @@ class Feed:
                 async with asyncio.timeout(QUIET_S):
                     kind, payload = await read_frame(reader)
                 if kind == TAKEN:
-                    self._outbox.taken(int(unpack(payload)["count"]))
+                    count = int(unpack(payload)["count"])
+                    self._outbox.taken(count)
+                    self._counters.add("taken", count)
                 else:
                     self._follower.take(kind, payload)
         except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
@@ -194,8 +195,3 @@ class Feed:
                 await writer.drain()
             self._counters.put("waiting_records", len(self._outbox))
             await asyncio.sleep(FLUSH_S)
-
-
-def age_s(mirror: Mirror) -> float | None:
-    """Return how long ago the engine was last heard, in seconds; None: never."""
-    return (time.time_ns() - mirror.synced_ns) / 1e9 if mirror.synced_ns else None

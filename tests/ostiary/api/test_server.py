@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ostiary.api.errors import ListenError
-from ostiary.api.server import TcpAddress, Tls, UnixAddress, bind, check_listen, serve
+from ostiary.api.server import Tls, serve
+from ostiary.listening import TcpAddress, UnixAddress, bind, check_listen
 
 TLS = Tls(Path("c.pem"), Path("k.pem"))
 DEADLINE_S = 20
@@ -36,7 +37,7 @@ DEADLINE_S = 20
 )
 def test_unix_and_loopback_need_no_tls(listen: str, address: object) -> None:
     assert check_listen(listen) == address
-    assert check_listen(listen, TLS) == address
+    assert check_listen(listen, tls=True) == address
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_unix_and_loopback_need_no_tls(listen: str, address: object) -> None:
 def test_other_addresses_need_tls(listen: str) -> None:
     with pytest.raises(ListenError, match="TLS"):
         check_listen(listen)
-    assert isinstance(check_listen(listen, TLS), TcpAddress)
+    assert isinstance(check_listen(listen, tls=True), TcpAddress)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +57,9 @@ def test_other_addresses_need_tls(listen: str) -> None:
      "unix:/" + "a" * 200, "0177.0.0.1:80", "unix", "http://127.0.0.1:80"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(listen: str) -> None:
-    for tls in (None, TLS):
+    for tls in (False, True):
         with pytest.raises(ListenError):
-            check_listen(listen, tls)
+            check_listen(listen, tls=tls)
 
 
 async def during(app: Any, listen: str, work: Callable[[], Awaitable[Any]], tls: Tls | None = None) -> Any:
