@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lab soak bench docs lock clean help
+.PHONY: demo test lab soak bench scorecard docs lock clean help
 
 help:
 	@echo "make demo   set up, then judge the recorded traffic and logs (no root, no server)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lab    as root: a gateway under attack in network namespaces"
 	@echo "make soak   kills, corruptions and fuzzing at full length"
 	@echo "make bench  the figures, beside a named peer"
+	@echo "make scorecard  what the risk models reach, with plots (takes half an hour)"
 	@echo "make docs   build the documentation into site/"
 
 $(BIN)/python:
@@ -48,6 +49,9 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for name in packets logs risk policy audit pipeline; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+
+scorecard: $(VENV)/.dev
+	@$(BIN)/python -m bench.scorecard
 
 docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

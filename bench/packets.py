@@ -1,14 +1,17 @@
-"""Measure the packet sensor: the walk and decoder alone, the whole way from pcap to flow rows, and scapy beside it.
+"""Measure the packet sensor beside nfstream, Suricata and scapy, on one core, in one run.
 
-    python -m bench.packets [CAPTURE] [--packets 500000] [--scapy 20000] [--rounds 5]
+    [NFSTREAM=PYTHON] python -m bench.packets [CAPTURE ...] [--packets 1000000] [--rounds 3] [--scapy 20000]
 
-CAPTURE is repeated, with its times shifted, until the wanted number of packets is reached. Start-up (imports and
-compiled code read back from the cache, or compiled where there is none) is timed apart, in processes of their own.
+The captures (by default those of the examples) are laid over each other in time and repeated, shifted, until the wanted
+number of packets is reached: mixed traffic. Rates are packets a second of processor time over all processes of a
+program, which is what one core gives, whatever else the machine does; start-up (measured on a capture of one packet) is
+taken off for everybody. `flow records` is decoder and flow table; `all observations` is what `ostiary run` reads, with
+requests, handshakes, questions and commands. Each is the best of some rounds.
 """
 
 import argparse
+import contextlib
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.peers import Cost, cost_of, nfstream, suricata, suricata_version
 from sensors.packets import pcap
 from sensors.packets.capture import CaptureSource
 from sensors.packets.columns import FAULT, PACKET
@@ -27,32 +31,38 @@ from sensors.values import Kind
 
 CHUNK = 1 << 16
 GAP = 1_000_000_000
+ETHERNET = 1
+EXAMPLES = Path(__file__).parent.parent / "examples" / "captures"
+Frame = tuple[int, int, bytes]
+"""Time, length on the wire, bytes."""
 
 
-def repeat(source: Path, target: Path, packets: int) -> int:
-    """Write a nanosecond pcap of at least `packets` packets: the source over and over, shifted; return their number."""
-    records, span = _records(source)
-    link = int(records[0][0]["link"])
+def mixed(captures: list[Path]) -> list[Frame]:
+    """Return the Ethernet frames of captures as if all had begun at once, in order of time."""
+    frames: list[Frame] = []
+    for path in captures:
+        source = CaptureSource.open(path, path.name, SensorSettings())
+        own = [(int(p["ts"]), int(p["wire"]), raw) for p, raw in source.frames() if raw and p["link"] == ETHERNET]
+        begin = min((ts for ts, _, _ in own), default=0)
+        frames += [(ts - begin, wire, raw) for ts, wire, raw in own]
+    return sorted(frames)
+
+
+def repeat(frames: list[Frame], target: Path, packets: int) -> int:
+    """Write a nanosecond pcap of at least `packets` packets: the frames over and over, shifted; return their number."""
+    span = frames[-1][0] + GAP
     written = 0
     with target.open("wb") as stream:
         stream.write(b"\x4d\x3c\xb2\xa1" + b"\x02\0\x04\0" + bytes(8) + (1 << 18).to_bytes(4, "little"))
-        stream.write(link.to_bytes(4, "little"))
-        shift = 0
+        stream.write(ETHERNET.to_bytes(4, "little"))
+        base = 1_700_000_000_000_000_000
         while written < packets:
-            for packet, frame in records:
-                seconds, nanos = divmod(int(packet["ts"]) + shift, 1_000_000_000)
-                head = np.array([seconds, nanos, packet["captured"], packet["wire"]], "<u4")
-                stream.write(head.tobytes() + frame)
-            written += len(records)
-            shift += span
+            for ts, wire, raw in frames:
+                seconds, nanos = divmod(base + ts, 1_000_000_000)
+                stream.write(np.array([seconds, nanos, len(raw), wire], "<u4").tobytes() + raw)
+            written += len(frames)
+            base += span
     return written
-
-
-def _records(source: Path) -> tuple[list[tuple[np.void, bytes]], int]:
-    capture = CaptureSource.open(source, source.name, SensorSettings())
-    records = [(packet, frame) for packet, frame in capture.frames() if len(frame)]
-    times = [int(packet["ts"]) for packet, _ in records]
-    return records, max(times) - min(times) + GAP
 
 
 def decoder_alone(path: Path) -> int:
@@ -68,12 +78,11 @@ def decoder_alone(path: Path) -> int:
     return total
 
 
-def to_rows(path: Path) -> int:
-    """Read the file as the product does; return the number of packets."""
-    source = CaptureSource.open(path, path.name, SensorSettings())
-    for _ in source.batches():
-        pass
-    return source.counters.read
+def to_rows(path: Path, payloads: bool) -> tuple[int, int]:
+    """Read the file as the product does; return the number of packets and of flow rows."""
+    source = CaptureSource.open(path, path.name, SensorSettings(), payloads=payloads)
+    rows = sum(len(batch.tables.get(Kind.FLOW, ())) for batch in source.batches())
+    return source.counters.read, rows
 
 
 def by_scapy(path: Path, limit: int) -> int:
@@ -94,13 +103,22 @@ def by_scapy(path: Path, limit: int) -> int:
 
 
 def best(work: Callable[[], int], rounds: int) -> tuple[float, float]:
-    """Return (best, median) packets a second over some rounds."""
+    """Return the best (packets a second of processor time, packets a second) over some rounds."""
     rates = []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        spent, begin = time.process_time(), time.perf_counter()
         count = work()
-        rates.append(count / (time.perf_counter() - begin))
-    return max(rates), sorted(rates)[len(rates) // 2]
+        rates.append((count / (time.process_time() - spent), count / (time.perf_counter() - begin)))
+    return max(rates)
+
+
+def best_of_peer(run: Callable[[Path], Cost | None], one: Path, whole: Path, packets: int, rounds: int) -> float:
+    """Return a peer's best packets a second of processor time; 0 where it isn't to be had."""
+    start = run(one)
+    if start is None:
+        return 0.0
+    costs = [cost for _ in range(rounds) if (cost := run(whole)) is not None]
+    return max(packets / cost.beyond(start).processor for cost in costs)
 
 
 def start_up(source: Path, cache: str | None) -> float:
@@ -111,29 +129,45 @@ def start_up(source: Path, cache: str | None) -> float:
         "list(CaptureSource.open(Path(sys.argv[1]), '', SensorSettings()).batches())"
     )
     environment = {"PYTHONPATH": str(Path(__file__).parent.parent)} | ({"NUMBA_CACHE_DIR": cache} if cache else {})
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program, str(source)], check=True, env=environment)
-    return time.perf_counter() - begin
+    return cost_of([sys.executable, "-c", program, str(source)], **environment).clock
 
 
-def lines(source: Path, packets: int, scapy: int, rounds: int) -> Iterator[str]:
+def lines(captures: list[Path], packets: int, scapy: int, rounds: int) -> Iterator[str]:
     """Yield the figures as they become known."""
-    yield f"machine: {machine()}, Python {platform.python_version()}"
+    yield f"machine: {machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
     with tempfile.TemporaryDirectory() as folder:
-        cache = f"{folder}/cache"
-        yield f"first start (compiles everything): {start_up(source, cache):.2f} s"
-        yield f"next start (code from the cache):  {min(start_up(source, cache) for _ in range(3)):.2f} s"
-        path = Path(folder, "long.pcap")
-        count = repeat(source, path, packets)
-        rows = sum(len(b.tables.get(Kind.FLOW, ())) for b in CaptureSource.open(path, "", SensorSettings()).batches())
-        yield f"capture: {source.name} repeated to {count} packets, {path.stat().st_size} bytes, {rows} flow rows"
-        decoder = best(lambda: decoder_alone(path), rounds)
-        whole = best(lambda: to_rows(path), rounds)
-        yield f"walk + decode:        {decoder[0]:12,.0f} packets/s (median {decoder[1]:,.0f}), one core"
-        yield f"pcap to rows:         {whole[0]:12,.0f} packets/s (median {whole[1]:,.0f}), one core"
+        frames = mixed(captures)
+        one, whole = Path(folder, "one.pcap"), Path(folder, "long.pcap")
+        repeat(frames[:1], one, 1)
+        yield f"first start (compiles everything): {start_up(one, f'{folder}/cache'):.2f} s"
+        yield f"next start (code from the cache):  {min(start_up(one, f'{folder}/cache') for _ in range(3)):.2f} s"
+        count = repeat(frames, whole, packets)
+        rows = to_rows(one, True) and to_rows(whole, False)[1]
+        yield f"mix: {len(captures)} captures, {count} packets, {whole.stat().st_size} bytes, {rows} flow rows"
+        decoder, _ = best(lambda: decoder_alone(whole), rounds)
+        yield f"walk + decode:                  {decoder:12,.0f} packets/s"
+        flows, clock = best(lambda: to_rows(whole, False)[0], rounds)
+        yield f"pcap to flow records:           {flows:12,.0f} packets/s ({clock:,.0f} by the clock)"
+        everything, clock = best(lambda: to_rows(whole, True)[0], rounds)
+        yield f"pcap to all observations:       {everything:12,.0f} packets/s ({clock:,.0f} by the clock)"
+        for name, run in peers(Path(folder)).items():
+            rate = best_of_peer(run, one, whole, count, max(1, rounds - 1))
+            if rate:
+                yield f"{name + ':':31} {rate:12,.0f} packets/s; flow records are {flows / rate:.1f} times that"
         if scapy:
-            peer = best(lambda: by_scapy(path, scapy), 1)[0]
-            yield f"scapy, parse only:    {peer:12,.0f} packets/s; pcap to rows is {whole[0] / peer:,.0f} times that"
+            rate, _ = best(lambda: by_scapy(whole, scapy), 1)
+            yield f"{'scapy, parse only:':31} {rate:12,.0f} packets/s; flow records are {flows / rate:,.0f} times that"
+
+
+def peers(folder: Path) -> dict[str, Callable[[Path], Cost | None]]:
+    """Return the meters that are compared with, by name."""
+    found: dict[str, Callable[[Path], Cost | None]] = {
+        "nfstream, no dissection": lambda path: nfstream(path, 0),
+        "nfstream, nDPI on 20 packets": lambda path: nfstream(path, 20),
+    }
+    with contextlib.suppress(OSError):  # it isn't installed
+        found[f"Suricata {suricata_version()}, no rules"] = lambda path: suricata(path, folder)
+    return found
 
 
 def machine() -> str:
@@ -146,12 +180,13 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("capture", type=Path, nargs="?", default=Path("examples/captures/edge.pcap"))
-    parser.add_argument("--packets", type=int, default=500_000)
+    parser.add_argument("captures", type=Path, nargs="*")
+    parser.add_argument("--packets", type=int, default=1_000_000)
     parser.add_argument("--scapy", type=int, default=20_000, help="packets for scapy; 0 leaves it out")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    for line in lines(arguments.capture, arguments.packets, arguments.scapy, arguments.rounds):
+    captures = arguments.captures or sorted(EXAMPLES.glob("*.pcap"))
+    for line in lines(captures, arguments.packets, arguments.scapy, arguments.rounds):
         print(line, flush=True)
 
 

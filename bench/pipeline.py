@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.packets import by_scapy, machine, repeat
+from bench.packets import by_scapy, machine, mixed, repeat
 from ostiary.running import RunRequest, run
 from ostiary.settings import Settings
 
@@ -40,7 +40,7 @@ def main() -> None:
     print(f"{machine()}, Python {sys.version.split()[0]}, one core")
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "large.pcap"
-        repeat(given.capture, large, given.packets)
+        repeat(mixed([given.capture]), large, given.packets)
         started = time.perf_counter()
         judge(given.capture, Path(folder) / "warm")
         print(f"start-up, imports and the capture once: {time.perf_counter() - started:.1f} s")

@@ -50,7 +50,8 @@ class SensorSettings:
     queue_bytes: Annotated[int, Ge(1 << 20)] = field(
         default=256 << 20,
         metadata={
-            "doc": "Bytes on disk that each receiver may hold of what isn't judged yet; beyond it UDP drops, others wait."
+            "doc": "Bytes on disk that each receiver may hold of what isn't judged yet; beyond it UDP drops, others "
+            "wait."
         },
     )
     netflow: str = field(
