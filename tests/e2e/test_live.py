@@ -30,7 +30,8 @@ def test_privileges_are_gone_once_the_interface_is_open(tmp_path, processes):
     if os.geteuid() != 0:
         pytest.skip("needs root")
     environment = os.environ | {"OSTIARY_SENSORS__CAPTURE_PROCESSES": str(processes)}
-    command = [sys.executable, "-m", "ostiary", "run", "--json", "--interface", "lo", "--filter", "udp dst port 47999"]
+    port = 47900 + processes  # of its own: another of these tests may send over the same loopback now
+    command = [sys.executable, "-m", "ostiary", "run", "--json", "--interface", "lo", "--filter", f"udp dst port {port}"]
     process = subprocess.Popen(
         [*command, "--state", str(tmp_path)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -46,8 +47,8 @@ def test_privileges_are_gone_once_the_interface_is_open(tmp_path, processes):
         assert status(process.pid)["NoNewPrivs"] == "1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(40):
-                sender.sendto(b"x", ("127.0.0.1", 47999))
-                sender.sendto(b"x", ("127.0.0.1", 47998))
+                sender.sendto(b"x", ("127.0.0.1", port))
+                sender.sendto(b"x", ("127.0.0.1", port + 50))
                 time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=120)
