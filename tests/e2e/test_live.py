@@ -31,7 +31,8 @@ def test_privileges_are_gone_once_the_interface_is_open(tmp_path, processes):
         pytest.skip("needs root")
     environment = os.environ | {"OSTIARY_SENSORS__CAPTURE_PROCESSES": str(processes)}
     port = 47900 + processes  # of its own: another of these tests may send over the same loopback now
-    command = [sys.executable, "-m", "ostiary", "run", "--json", "--interface", "lo", "--filter", f"udp dst port {port}"]
+    live = ["--interface", "lo", "--filter", f"udp dst port {port}"]
+    command = [sys.executable, "-m", "ostiary", "run", "--json", *live]
     process = subprocess.Popen(
         [*command, "--state", str(tmp_path)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

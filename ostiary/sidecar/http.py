@@ -1,0 +1,236 @@
+"""The HTTP side of the gate: a protocol on httptools, one endpoint a dialect, no framework in between.
+
+    /auth-request            nginx
+    /forward-auth            Caddy, Traefik
+    /ext-authz, /ext-authz/* Envoy
+    /health                  200 while decisions are being made, 503 while they are not
+    /metrics                 Prometheus
+
+Guarantees: one answer a request, in their order (RFC 9112, section 9.3.2); a head has at most `MAX_HEAD` bytes and
+`HEAD_S` seconds, a body is not read beyond `MAX_BODY`, connections are capped, and whoever breaks these is closed and
+counted; on `drain` requests under way are answered and told that the connection ends. What is not HTTP is counted.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Final
+
+import httptools
+
+from ostiary.sidecar.door import Door
+from policy.errors import DialectError
+from policy.gateways import auth_request, ext_authz, forward_auth
+from policy.gateways.values import Answer, Ruling
+
+MAX_HEAD: Final = 32_768
+MAX_BODY: Final = 65_536
+HEAD_S: Final = 5.0
+IDLE_S: Final = 300.0
+MAX_CONNECTIONS: Final = 8_192
+DIALECTS: Final[dict[str, ModuleType]] = {
+    "/auth-request": auth_request,
+    "/forward-auth": forward_auth,
+    "/ext-authz": ext_authz,
+}
+_REASONS = {
+    200: b"OK", 302: b"Found", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
+    413: b"Content Too Large", 429: b"Too Many Requests", 503: b"Service Unavailable",
+}  # fmt: skip
+_STATUS = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
+Page = Callable[[], tuple[int, bytes, bytes]]
+"""(status, content type, body) of something that isn't a question."""
+
+
+class Server:
+    """What all connections of a process share."""
+
+    def __init__(self, door: Door, pages: dict[str, Page], clock: Callable[[], int] = time.time_ns) -> None:
+        self.door, self.pages, self.clock = door, pages, clock
+        self.connections: set[Connection] = set()
+        self.draining = False
+
+    def __call__(self) -> "Connection":
+        """Return the protocol of a new connection, as asyncio's servers want it."""
+        return Connection(self)
+
+    def drain(self) -> None:
+        """End every connection after what is under way on it."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    def sweep(self) -> None:
+        """End connections whose client is too slow or has been silent for too long; call it about once a second."""
+        now = time.monotonic()
+        for connection in tuple(self.connections):
+            connection.check(now)
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a gateway."""
+
+    __slots__ = (
+        "_begun", "_body", "_headers", "_parser", "_server", "_size", "_target", "_task", "_transport", "_waiting",
+    )  # fmt: skip
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._size = self._body = 0
+        self._begun = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, unless there are too many."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        counters = self._server.door.counters
+        if len(self._server.connections) >= MAX_CONNECTIONS or self._server.draining:
+            counters.add("connections_refused")
+            transport.abort()
+            return
+        self._server.connections.add(self)
+        counters.put("connections", len(self._server.connections))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Forget the connection."""
+        self._server.connections.discard(self)
+        self._server.door.counters.put("connections", len(self._server.connections))
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; answers are written as requests are complete."""
+        if self._task is not None:  # the one before is not answered yet
+            self._waiting.append(data)
+            if sum(map(len, self._waiting)) > MAX_HEAD:
+                self._end("bad_http")
+            return
+        self._size += len(data)
+        if self._size > MAX_HEAD + MAX_BODY:
+            self._end("bad_http")
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._end("bad_http")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._target, self._headers, self._body = b"", [], 0
+        self._begun = time.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers.append((name.lower(), value))
+
+    def on_body(self, body: bytes) -> None:
+        """Count a body, which no dialect reads."""
+        self._body += len(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a request."""
+        self._size = 0
+        began = self._server.clock()
+        path = self._target.partition(b"?")[0].decode("latin-1")
+        dialect = DIALECTS.get("/ext-authz" if path.startswith("/ext-authz/") else path)
+        if dialect is not None:
+            self._ask(dialect, self._target.decode("latin-1"), began)
+            return
+        page = self._server.pages.get(path)
+        status, kind, body = page() if page else (404, b"text/plain", b"no such endpoint\n")
+        self._write(Answer(status, ((b"content-type", kind),), body))
+
+    def _ask(self, dialect: ModuleType, target: str, began: int) -> None:
+        door = self._server.door
+        try:
+            question = dialect.read(self._headers, self._parser.get_method().decode("latin-1"), target)
+        except DialectError as error:
+            ruling = door.unreadable(error.code, dialect.place_of(self._headers, target))
+            self._tell(dialect, ruling, began)
+            return
+        if door.waits:
+            self._task = asyncio.get_running_loop().create_task(self._ask_elsewhere(dialect, question, began))
+        else:
+            self._tell(dialect, door.rule(question, began), began)
+
+    async def _ask_elsewhere(self, dialect: ModuleType, question: object, began: int) -> None:
+        ruling = await self._server.door.rule_async(question, began)  # type: ignore[arg-type]  # what the dialect read
+        self._task = None
+        self._tell(dialect, ruling, began)
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self.data_received(data)
+
+    def _tell(self, dialect: ModuleType, ruling: Ruling, began: int) -> None:
+        self._write(dialect.write(ruling))
+        counters = self._server.door.counters
+        counters.add(_ASKED[dialect])
+        counters.took((self._server.clock() - began) / 1e9)
+
+    def _write(self, answer: Answer) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        last = self._server.draining or not self._parser.should_keep_alive()
+        parts = [_STATUS[answer.status]]
+        parts += [b"%b: %b\r\n" % header for header in answer.headers]
+        if last:
+            parts.append(b"connection: close\r\n")
+        parts.append(b"content-length: %d\r\n\r\n" % len(answer.body))
+        if self._parser.get_method() != b"HEAD":
+            parts.append(answer.body)
+        transport.write(b"".join(parts))
+        self._begun = time.monotonic()
+        if last:
+            transport.close()
+
+    def check(self, now: float) -> None:
+        """End the connection where its client is too slow with a head, or silent for too long."""
+        limit = HEAD_S if self._size else IDLE_S
+        if self._task is None and now - self._begun > limit:
+            self._end("slow_clients" if self._size else None)
+
+    def drain(self) -> None:
+        """End the connection now if nothing is under way on it, else after the next answer."""
+        if not self._size and self._task is None and self._transport is not None:
+            self._transport.close()
+
+    def _end(self, counted: str | None) -> None:
+        if counted:
+            self._server.door.counters.add(counted)
+        if self._transport is not None:
+            self._transport.abort()
+
+
+_ASKED = {module: f"asked.{module.NAME}" for module in DIALECTS.values()}
+
+
+def health(door: Door) -> Page:
+    """Return the page that says whether decisions are being made."""
+
+    def page() -> tuple[int, bytes, bytes]:
+        well = door.decider is not None and not door.failing
+        age_s = (time.time_ns() - door.mirror.synced_ns) / 1e9 if door.mirror.synced_ns else None
+        told = {
+            "status": "ok" if well else "failing",
+            "policy_revision": door.decider.revision if door.decider else "",
+            "model_revision": door.mirror.revision,
+            "risks": len(door.mirror),
+            "risks_age_s": age_s if age_s is None else round(age_s, 3),
+            "overloaded": door.overloaded,
+        }
+        return 200 if well else 503, b"application/json", json.dumps(told).encode()
+
+    return page
