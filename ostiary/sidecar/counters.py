@@ -16,7 +16,7 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost", "closed",
-    "handed_on", "taken",
+    "handed_on", "taken", "bad_pages", "signals", "bad_signals", "step_ups", "wrong_guesses",
 )  # fmt: skip
 CODES = (
     "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",

@@ -5,6 +5,7 @@
     /ext-authz, /ext-authz/* Envoy
     /health                  200 while decisions are being made, 503 while they are not
     /metrics                 Prometheus
+    further pages            what `Server.handlers` names; they read the whole request and may take their time
 
 Guarantees: one answer a request, in their order (RFC 9112, section 9.3.2); a head has at most `MAX_HEAD` bytes and
 `HEAD_S` seconds, a body is not read beyond `MAX_BODY`, connections are capped, and whoever breaks these is closed and
@@ -14,7 +15,8 @@ counted; on `drain` requests under way are answered and told that the connection
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
@@ -36,19 +38,40 @@ DIALECTS: Final[dict[str, ModuleType]] = {
     "/ext-authz": ext_authz,
 }
 _REASONS = {
-    200: b"OK", 302: b"Found", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
-    413: b"Content Too Large", 429: b"Too Many Requests", 503: b"Service Unavailable",
+    200: b"OK", 202: b"Accepted", 302: b"Found", 303: b"See Other", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
+    405: b"Method Not Allowed", 413: b"Content Too Large", 429: b"Too Many Requests", 503: b"Service Unavailable",
 }  # fmt: skip
 _STATUS = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 Page = Callable[[], tuple[int, bytes, bytes]]
 """(status, content type, body) of something that isn't a question."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole HTTP request, for pages that read more than its path."""
+
+    method: str
+    target: str
+    """Path and query, as they came."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Names in lower case."""
+    body: bytes
+    """At most `MAX_BODY` bytes."""
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+"""Answers a request to a page; what it raises is answered 503 and counted."""
+
+
 class Server:
     """What all connections of a process share."""
 
-    def __init__(self, door: Door, pages: dict[str, Page], clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, door: Door, pages: dict[str, Page], clock: Callable[[], int] = time.time_ns,
+        handlers: dict[str, Handler] | None = None,
+    ) -> None:  # fmt: skip
         self.door, self.pages, self.clock = door, pages, clock
+        self.handlers = handlers or {}
         self.connections: set[Connection] = set()
         self.draining = False
 
@@ -73,7 +96,8 @@ class Connection(asyncio.Protocol):
     """One connection of a gateway."""
 
     __slots__ = (
-        "_begun", "_body", "_headers", "_parser", "_server", "_size", "_target", "_task", "_transport", "_waiting",
+        "_begun", "_body", "_handler", "_headers", "_parser", "_server", "_size", "_target", "_task", "_transport",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -82,7 +106,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._size = self._body = 0
+        self._size = 0
+        self._body = b""
+        self._handler: Handler | None = None
         self._begun = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._waiting: list[bytes] = []
@@ -123,8 +149,11 @@ class Connection(asyncio.Protocol):
             self._end("bad_http")
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._target, self._headers, self._body = b"", [], 0
+        """Begin a request; one that comes together with another that isn't answered yet ends the connection."""
+        if self._task is not None:
+            self._end("bad_http")
+            return
+        self._target, self._headers, self._body, self._handler = b"", [], b"", None
         self._begun = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
@@ -135,13 +164,25 @@ class Connection(asyncio.Protocol):
         """Take a header."""
         self._headers.append((name.lower(), value))
 
+    def on_headers_complete(self) -> None:
+        """See who is to answer."""
+        self._handler = self._server.handlers.get(self._target.partition(b"?")[0].decode("latin-1"))
+
     def on_body(self, body: bytes) -> None:
-        """Count a body, which no dialect reads."""
-        self._body += len(body)
+        """Take a body where a page reads it; no dialect does."""
+        if self._handler is not None:
+            self._body += body
 
     def on_message_complete(self) -> None:
         """Answer a request."""
+        if self._task is not None:
+            return
         self._size = 0
+        if self._handler is not None:
+            method = self._parser.get_method().decode("latin-1")
+            request = Request(method, self._target.decode("latin-1"), tuple(self._headers), self._body)
+            self._task = asyncio.get_running_loop().create_task(self._serve_page(self._handler, request))
+            return
         began = self._server.clock()
         path = self._target.partition(b"?")[0].decode("latin-1")
         dialect = DIALECTS.get("/ext-authz" if path.startswith("/ext-authz/") else path)
@@ -169,6 +210,20 @@ class Connection(asyncio.Protocol):
         ruling = await self._server.door.rule_async(question, began)  # type: ignore[arg-type]  # what the dialect read
         self._task = None
         self._tell(dialect, ruling, began)
+        self._go_on()
+
+    async def _serve_page(self, handler: Handler, request: Request) -> None:
+        try:
+            answer = await handler(request)
+        except Exception:  # noqa: BLE001 - a page's trouble is not the questions'
+            self._server.door.counters.add("bad_pages")
+            answer = Answer(503, ((b"content-type", b"text/plain"),), b"this page is out of order\n")
+        self._task = None
+        self._write(answer)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read what came meanwhile."""
         waiting, self._waiting = self._waiting, []
         for data in waiting:
             self.data_received(data)
