@@ -48,6 +48,8 @@ class Identifies(Protocol):
 
     def subject(self, address: Entity, credentials: Credentials, now: int) -> Subject: ...
 
+    def network(self, address: Entity) -> str: ...
+
 
 class Door:
     """Answers questions. Belongs to the thread that serves; its parts may be replaced between two questions."""
@@ -65,6 +67,8 @@ class Door:
         self.decider: Decides | None = None
         self.overloaded = False
         self.failing = False
+        self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
+        """Where to send a browser that has to prove itself anew; "" where it is only told so."""
         self._record = record
         self._verdicts = Verdicts()
         self._last: OrderedDict[Hashable, Decision] = OrderedDict()
@@ -124,7 +128,8 @@ class Door:
         resource = Resource(question.kind, route.name, route.sensitivity)
         version = self.mirror.version(subject.entity)
         key = (decider.revision, subject, resource, question.method, question.gateway, version, now // EDGE_NS)
-        return decider, AccessRequest(now, subject, resource, question.method, {"gateway": question.gateway}), key
+        network, facts = self.identities.network(question.address), {"gateway": question.gateway}
+        return decider, AccessRequest(now, subject, resource, question.method, facts, network), key
 
     def _hand_on(self, decision: Decision, route: Route) -> None:
         try:
@@ -150,7 +155,8 @@ class Door:
         allowed = verdict in _ALLOWING and not over
         if not allowed:
             self.counters.add("over" if over else "refused")
-        return Ruling(allowed, decision, enforced=True, over=over)
+        challenge = self.challenge(question, now) if verdict is Verdict.STEP_UP and question.back else ""
+        return Ruling(allowed, decision, enforced=True, over=over, challenge=challenge)
 
     def _over(self, decision: Decision, now: int) -> bool:
         """Tell whether a throttled subject has used up its share for now."""

@@ -38,7 +38,8 @@ DIALECTS: Final[dict[str, ModuleType]] = {
     "/ext-authz": ext_authz,
 }
 _REASONS = {
-    200: b"OK", 202: b"Accepted", 302: b"Found", 303: b"See Other", 400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
+    200: b"OK", 202: b"Accepted", 302: b"Found", 303: b"See Other", 400: b"Bad Request", 401: b"Unauthorized",
+    403: b"Forbidden", 404: b"Not Found",
     405: b"Method Not Allowed", 413: b"Content Too Large", 429: b"Too Many Requests", 503: b"Service Unavailable",
 }  # fmt: skip
 _STATUS = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}

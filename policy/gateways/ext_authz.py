@@ -18,6 +18,7 @@ from policy.gateways import forward_auth
 from policy.gateways.headers import (
     LIMITS,
     RawHeaders,
+    browser_target,
     client_address,
     credentials,
     method_name,
@@ -51,17 +52,17 @@ def read(headers: RawHeaders, method: str, target: str) -> Question:
     return Question(
         client_address(needed(found, b"x-real-ip")), method_name(method), place, NAME,
         credentials(found, *certificate(found.get(b"x-forwarded-client-cert", ""))),
-        trace=found.get(b"traceparent", ""),
+        trace=found.get(b"traceparent", ""), back=browser_target(headers, method, target.removeprefix(PREFIX)),
     )  # fmt: skip
 
 
-def certificate(header: str) -> tuple[str, str]:
-    """Return (subject, URI) that X-Forwarded-Client-Cert gives; ("", "") where it is empty; raise `DialectError`.
+def certificate(header: str) -> tuple[str, str, str]:
+    """Return subject, URI and text that X-Forwarded-Client-Cert gives, "" each where it is empty; raise `DialectError`.
 
     Only one element is taken: the configuration replaces what a client sends (`SANITIZE_SET`).
     """
     if not header:
-        return "", ""
+        return "", "", ""
     fields: dict[str, str] = {}
     at = 0
     while at < len(header):
@@ -71,4 +72,4 @@ def certificate(header: str) -> tuple[str, str]:
         name, value = match[1].lower(), match[2]
         fields.setdefault(name, re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value)
         at = match.end()
-    return fields.get("subject", ""), fields.get("uri", "")
+    return fields.get("subject", ""), fields.get("uri", ""), fields.get("cert", "")

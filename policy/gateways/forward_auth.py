@@ -13,8 +13,9 @@ Guarantees: hostile or missing headers are a `DialectError` with a stable code, 
 from policy.errors import DialectError
 from policy.gateways.headers import (
     LIMITS,
-    STEP_UP,
     RawHeaders,
+    browser_target,
+    challenged,
     client_address,
     credentials,
     method_name,
@@ -52,9 +53,10 @@ def read(headers: RawHeaders, _method: str, _target: str) -> Question:
     if not address:
         raise DialectError("gateway.header-missing", "x-real-ip and x-forwarded-for are missing")
     place = clean_host(needed(found, b"x-forwarded-host")) + clean_path(needed(found, b"x-forwarded-uri"))
+    method = method_name(needed(found, b"x-forwarded-method"))
     return Question(
-        client_address(address), method_name(needed(found, b"x-forwarded-method")), place, NAME,
-        credentials(found, *vouched_certificate(found)), trace=found.get(b"traceparent", ""),
+        client_address(address), method, place, NAME, credentials(found, *vouched_certificate(found)),
+        trace=found.get(b"traceparent", ""), back=browser_target(headers, method, found[b"x-forwarded-uri"]),
     )  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def write(ruling: Ruling) -> Answer:
     if decision is None:
         return Answer(503, (*headers, (b"retry-after", b"1")))
     if decision.verdict is Verdict.STEP_UP:
-        return Answer(401, (*headers, STEP_UP))
+        return challenged(ruling, headers)
     return Answer(429 if ruling.over else 403, (*headers, (b"retry-after", retry_after(decision))))
 
 

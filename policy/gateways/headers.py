@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from policy.errors import DialectError
-from policy.gateways.values import NOTHING, Credentials, Ruling
+from policy.gateways.values import NOTHING, Answer, Credentials, Ruling
 from policy.values import Decision, Verdict
 from sensors.addresses import host_entity, normalise_host
 from sensors.entities import Entity, EntityKind
@@ -23,6 +23,7 @@ LIMITS: Mapping[bytes, int] = {
     b"x-ostiary-client-verify": 256,
     b"x-ostiary-client-dn": 2048,
     b"x-ostiary-client-uri": 2048,
+    b"x-ostiary-client-cert": CREDENTIAL_BYTES,
     b"traceparent": 64,
 }
 """Headers that any dialect may carry, and how long each may be."""
@@ -74,17 +75,26 @@ def method_name(text: str) -> str:
     return text
 
 
-def credentials(found: Mapping[bytes, str], certificate: str = "", uri: str = "") -> Credentials:
-    """Return what headers bring to prove who asks; the certificate as the dialect found it."""
-    brought = (certificate, uri, *(found.get(name, "") for name in (b"authorization", b"cookie", b"x-api-key")))
+def credentials(found: Mapping[bytes, str], certificate: str = "", uri: str = "", passed: str = "") -> Credentials:
+    """Return what headers bring to prove who asks; of the certificate its subject, URI and text."""
+    headers = (found.get(name, "") for name in (b"authorization", b"cookie", b"x-api-key"))
+    brought = (certificate, uri, *headers, passed)
     return Credentials(*brought) if any(brought) else NOTHING
 
 
-def vouched_certificate(found: Mapping[bytes, str]) -> tuple[str, str]:
-    """Return (subject, URI) of a client certificate that the gateway says it verified; ("", "") otherwise."""
+def vouched_certificate(found: Mapping[bytes, str]) -> tuple[str, str, str]:
+    """Return subject, URI and text of a client certificate that the gateway says it verified; "" each otherwise."""
     if found.get(b"x-ostiary-client-verify") != "SUCCESS":
-        return "", ""
-    return found.get(b"x-ostiary-client-dn", ""), found.get(b"x-ostiary-client-uri", "")
+        return "", "", ""
+    names = (b"x-ostiary-client-dn", b"x-ostiary-client-uri", b"x-ostiary-client-cert")
+    subject, uri, passed = (found.get(name, "") for name in names)
+    return subject, uri, passed
+
+
+def browser_target(headers: RawHeaders, method: str, target: str) -> str:
+    """Return a target where a browser asks for a page and so can be sent elsewhere first; "" for anything else."""
+    asks = any(name == b"accept" and b"text/html" in value for name, value in headers)
+    return target if asks and method in ("GET", "HEAD") else ""
 
 
 def told(ruling: Ruling) -> list[tuple[bytes, bytes]]:
@@ -113,6 +123,13 @@ def byte_rate(decision: Decision) -> bytes:
     if isinstance(rate, int | float) and not isinstance(rate, bool) and 1 <= rate < 1e12:
         return str(int(rate)).encode()
     return b""
+
+
+def challenged(ruling: Ruling, headers: list[tuple[bytes, bytes]]) -> Answer:
+    """Return the answer to a client that has to prove itself anew: a browser is sent to where it can."""
+    if ruling.challenge:
+        return Answer(302, (*headers, (b"location", ruling.challenge.encode()), (b"cache-control", b"no-store")))
+    return Answer(401, (*headers, STEP_UP))
 
 
 STEP_UP = (b"www-authenticate", b'Bearer error="insufficient_user_authentication"')

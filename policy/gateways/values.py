@@ -24,6 +24,8 @@ class Credentials:
     """The header of that name."""
     cookie: str = ""
     api_key: str = ""
+    passed_certificate: str = ""
+    """That certificate itself, where the gateway passes it: URL-encoded PEM, or DER in base64."""
 
 
 NOTHING = Credentials()
@@ -46,6 +48,8 @@ class Question:
     """http | network."""
     trace: str = ""
     """`traceparent` (W3C Trace Context), "" where there is none."""
+    back: str = ""
+    """Path and query as they came, where a browser asks for a page and could be sent elsewhere first; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Ruling:
     """False: the route observes, so everything is allowed and the decision is only told."""
     over: bool = False
     """The subject is throttled and has used up its share for now."""
+    challenge: str = ""
+    """Where to send a browser that has to prove itself anew: path and query on the same host."""
 
 
 @dataclass(frozen=True, slots=True)

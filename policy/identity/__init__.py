@@ -1,5 +1,5 @@
 """Who asks: from what a request brings to one normalised subject."""
 
-from policy.identity.subjects import Identities
+from policy.identity.subjects import Identities, Sources
 
-__all__ = ["Identities"]
+__all__ = ["Identities", "Sources"]
