@@ -74,10 +74,10 @@ def _meaning(name: str, event: Mapping[str, Any]) -> tuple[SignalKind | None, st
         return SignalKind.REVOKED, ""
     if name == _CAEP + "assurance-level-change" and event.get("change_direction") != "increase":
         return SignalKind.DOUBTED, ""
-    if name == _CAEP + "device-compliance-change" and event.get("current_status") in _POSTURE:
-        return SignalKind.POSTURE, _POSTURE[event["current_status"]]
-    if name == _CAEP + "risk-level-change" and event.get("current_level") in _RISKS:
-        return SignalKind.RISK, _RISKS[event["current_level"]]
+    if name == _CAEP + "device-compliance-change" and (value := _POSTURE.get(str(event.get("current_status")), "")):
+        return SignalKind.POSTURE, value
+    if name == _CAEP + "risk-level-change" and (value := _RISKS.get(str(event.get("current_level")), "")):
+        return SignalKind.RISK, value
     return None, ""
 
 

@@ -5,6 +5,7 @@ public keys; a set that cannot be read leaves the one before in force; an unknow
 fetches keys sees that, but nobody waits for it. Pure: fetching is somebody else's.
 """
 
+import base64
 import json
 from typing import Any
 
@@ -22,7 +23,7 @@ _KINDS: dict[str, tuple[type[Key], str]] = {
     "ES384": (ECKey, "P-384"),
     "EdDSA": (OKPKey, "Ed25519"),
 }
-MIN_RSA_BYTES = 256
+MIN_RSA_BITS = 2_048
 
 
 class KeySet:
@@ -69,16 +70,16 @@ class KeySet:
         if row.get("kty") != kind.key_type or (curve and row.get("crv") != curve) or not isinstance(kid, str):
             return "", None
         try:
-            key = kind.import_key({name: value for name, value in row.items() if isinstance(value, str)})
-            weak = kind is RSAKey and _size(row.get("n")) < MIN_RSA_BYTES
-        except (JoseError, ValueError, TypeError, KeyError):
+            if kind is RSAKey and _bits(row["n"]) < MIN_RSA_BITS:
+                return "", None
+            return kid, kind.import_key({name: value for name, value in row.items() if isinstance(value, str)})
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             return "", None
-        return kid, None if weak else key
 
 
-def _size(number: Any) -> int:
-    """Return the bytes of a number in base64url."""
-    return len(number.rstrip("=")) * 3 // 4 if isinstance(number, str) else 0
+def _bits(number: str) -> int:
+    """Return how many bits a number in base64url has."""
+    return int.from_bytes(base64.urlsafe_b64decode(number + "=" * (-len(number) % 4)), "big").bit_length()
 
 
 def _rows(document: bytes) -> list[Any]:
