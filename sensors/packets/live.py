@@ -26,6 +26,8 @@ from sensors.settings import SensorSettings
 from sensors.values import Batch, Counters, Fault, never
 
 PAUSE = 0.1
+MOST_HELD = ring.BLOCKS // 8
+"""Blocks in a batch: the kernel keeps room for what comes in while one is read."""
 LAG = 150_000_000
 """A packet may wait this long (ns) in a block of the ring that isn't handed over yet."""
 
@@ -144,7 +146,7 @@ class LiveSource:
     def _received(self) -> Batch | None:
         """Return what the blocks that are ready hold; None if none is."""
         packets, count, blocks = self._pipeline.packets, 0, []
-        while count + ring.MOST_FRAMES <= CHUNK and (begin := self._ring.take()) >= 0:
+        while len(blocks) < MOST_HELD and count + ring.MOST_FRAMES <= CHUNK and (begin := self._ring.take()) >= 0:
             blocks.append(begin)
             count = ring.walk(self._ring.data, begin, self._state, self._link, self._skip, packets, count)
         batch = self._pipeline.feed(self._ring.data, count) if count else None

@@ -19,7 +19,7 @@ from sensors.values import Rows
 
 BLOCKS: Final = 256
 """Quiet traffic fills one in `RETIRE_MS`: so many that a reader may be away for ten seconds."""
-BLOCK_BYTES: Final = 1 << 17
+BLOCK_BYTES: Final = 1 << 18
 MOST_FRAMES: Final = BLOCK_BYTES // 64  # no frame takes less in a block, with its header of 68 bytes
 RETIRE_MS: Final = 40
 """A block that isn't full is handed over after this time."""
