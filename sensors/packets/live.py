@@ -145,7 +145,8 @@ class LiveSource:
 
     def _received(self) -> Batch | None:
         """Return what the blocks that are ready hold; None if none is."""
-        packets, count, blocks = self._pipeline.packets, 0, []
+        packets, count = self._pipeline.packets, 0
+        blocks: list[int] = []
         while len(blocks) < MOST_HELD and count + ring.MOST_FRAMES <= CHUNK and (begin := self._ring.take()) >= 0:
             blocks.append(begin)
             count = ring.walk(self._ring.data, begin, self._state, self._link, self._skip, packets, count)
