@@ -155,6 +155,8 @@ class Service:
                 worker.stop()
                 await asyncio.to_thread(worker.join, 30)
                 keep_flows(sources, kept)
+            if worker.failed.done():  # while it ended, when nobody else looked
+                worker.failed.result()
         say("stopped")
         return 0
 

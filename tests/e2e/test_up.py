@@ -86,14 +86,29 @@ class Running:
             return answer.status, json.loads(answer.read())
 
 
+BREAKS_AT_ITS_END = """
+from ostiary import worker
+from ostiary.cli import main
+from ostiary.errors import StateError
+
+def finish(context):
+    raise StateError("there is no room for the last record")
+
+worker.Context.finish = finish
+main()
+"""
+"""The command, of a machine whose disk is full when the service ends."""
+
+
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
     port = free_port()
     (tmp_path / "access.log").touch()
     (tmp_path / "ostiary.toml").write_text(SETTINGS.format(folder=tmp_path, gate=port, mode="observe"))
+    program = getattr(request, "param", ["-m", "ostiary"])
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ostiary", "up", "--config", str(tmp_path / "ostiary.toml")], stderr=log, stdout=log
+            [sys.executable, *program, "up", "--config", str(tmp_path / "ostiary.toml")], stderr=log, stdout=log
         )
     service = Running(tmp_path, port, process)
     try:
@@ -189,3 +204,10 @@ def test_the_units_of_systemd_are_valid() -> None:
         done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
         complaints = [line for line in done.stderr.splitlines() if unit.name in line and "not executable" not in line]
         assert complaints == []
+
+
+@pytest.mark.parametrize("running", [["-c", BREAKS_AT_ITS_END]], indirect=True)
+def test_what_fails_while_a_service_ends_is_told(running: Running) -> None:
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) == 4
+    assert "there is no room for the last record" in running.log()
