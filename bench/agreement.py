@@ -32,6 +32,7 @@ PADDING_BYTES = 18
 """An Ethernet frame carries at least 46 bytes, the shortest IPv4 packet with UDP takes 28."""
 OURS_CLOSED = frozenset({"SF", "RSTO", "RSTR", "RSTOS0", "RSTRH", "REJ", "S2", "S3"})
 SERVICES = {
+    "kerberos": "krb5",
     "ssl": "tls",
     "krb_tcp": "krb5",
     "krb": "krb5",
