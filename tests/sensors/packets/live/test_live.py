@@ -9,7 +9,7 @@ import pytest
 
 from sensors.addresses import address_text
 from sensors.errors import PrivilegeError, UnreadableInputError
-from sensors.packets import ring
+from sensors.packets import live, ring
 from sensors.packets.live import LiveSource
 from sensors.settings import SensorSettings
 from sensors.values import FlowEvent
@@ -49,17 +49,33 @@ def test_a_loopback_packet_counts_once(veth, collect):
     assert ends == {17: 5, 1: 5}  # and the ICMP answers that nobody listens
 
 
-@pytest.mark.root
-def test_a_ring_that_was_full_is_read_once(veth, monkeypatch, collect):
+@pytest.fixture
+def full(veth, monkeypatch):
+    """Return a source whose ring of four blocks has been filled while nobody read."""
     monkeypatch.setattr(ring, "BLOCKS", 4)
     source = LiveSource("lo", SensorSettings())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         while ring.struct.unpack_from("I", source._ring._map, 3 * ring.BLOCK_BYTES + ring._STATUS)[0] == 0:
-            sender.sendto(b"x", ("127.0.0.1", 9))  # block after block is handed over while nobody reads
+            sender.sendto(b"x", ("127.0.0.1", 9))  # block after block is handed over
             time.sleep(0.01)
-    rows, _ = collect(source, 1)
+    return source
+
+
+@pytest.mark.root
+def test_the_kernel_has_room_while_a_batch_is_read(full, monkeypatch, collect):
+    monkeypatch.setattr(live, "MOST_HELD", 1)
+    held, feed = [], full._pipeline.feed
+    monkeypatch.setattr(full._pipeline, "feed", lambda *given: held.append(full._ring._held) or feed(*given))
+    collect(full, 1)
+    assert len(held) >= 4
+    assert set(held) == {1}
+
+
+@pytest.mark.root
+def test_a_ring_that_was_full_is_read_once(full, collect):
+    rows, _ = collect(full, 1)
     frames = sum(int(row["orig_packets"]) + int(row["resp_packets"]) for row in rows if row["event"] == FlowEvent.END)
-    assert 0 < frames == source.counters.parsed < 2 * ring.MOST_FRAMES
+    assert 0 < frames == full.counters.parsed < 2 * ring.MOST_FRAMES
 
 
 @pytest.mark.root
