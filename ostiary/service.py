@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 RELOADABLE = ("policy", "response", "gate")
 READY_S = 120.0
 ANSWER_S = 10.0
+END_S = 30.0
+"""The engine may take this long to judge what is queued and to close the record."""
 
 T = TypeVar("T")
 
@@ -153,8 +155,10 @@ class Service:
             finally:
                 await asyncio.to_thread(receivers.stop)
                 worker.stop()
-                await asyncio.to_thread(worker.join, 30)
+                await asyncio.to_thread(worker.join, END_S)
                 keep_flows(sources, kept)
+            if worker.is_alive():
+                raise StateError(f"the engine has not ended within {END_S:g} s: what it had not recorded yet is lost")
             if worker.failed.done():  # while it ended, when nobody else looked
                 worker.failed.result()
         say("stopped")

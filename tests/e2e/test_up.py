@@ -86,18 +86,24 @@ class Running:
             return answer.status, json.loads(answer.read())
 
 
-BREAKS_AT_ITS_END = """
-from ostiary import worker
+ENDS_BADLY = """
+import time
+from ostiary import service, worker
 from ostiary.cli import main
 from ostiary.errors import StateError
 
-def finish(context):
+def full(context):
     raise StateError("there is no room for the last record")
 
-worker.Context.finish = finish
+def slow(context):
+    time.sleep(60)
+
+service.END_S = {end_s}
+worker.Context.finish = {finish}
 main()
 """
-"""The command, of a machine whose disk is full when the service ends."""
+"""The command, of a machine whose disk is full, or hangs, when the service ends."""
+FULL, HANGING = ENDS_BADLY.format(end_s=30, finish="full"), ENDS_BADLY.format(end_s=0.5, finish="slow")
 
 
 @pytest.fixture
@@ -206,8 +212,15 @@ def test_the_units_of_systemd_are_valid() -> None:
         assert complaints == []
 
 
-@pytest.mark.parametrize("running", [["-c", BREAKS_AT_ITS_END]], indirect=True)
-def test_what_fails_while_a_service_ends_is_told(running: Running) -> None:
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        (["-c", FULL], "there is no room for the last record"),
+        (["-c", HANGING], "the engine has not ended within 0.5 s"),
+    ],
+    indirect=["running"],
+)
+def test_what_fails_while_a_service_ends_is_told(running: Running, said: str) -> None:
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(60) == 4
-    assert "there is no room for the last record" in running.log()
+    assert said in running.log()
