@@ -31,16 +31,8 @@ ETHERNET_BYTES, VLAN_BYTES = 14, 4
 PADDING_BYTES = 18
 """An Ethernet frame carries at least 46 bytes, the shortest IPv4 packet with UDP takes 28."""
 OURS_CLOSED = frozenset({"SF", "RSTO", "RSTR", "RSTOS0", "RSTRH", "REJ", "S2", "S3"})
-SERVICES = {
-    "kerberos": "krb5",
-    "ssl": "tls",
-    "krb_tcp": "krb5",
-    "krb": "krb5",
-    "smb2": "smb",
-    "ftp_data": "ftp-data",
-    "postgresql": "pgsql",
-}
-"""Our names, which are Zeek's, as Suricata writes them."""
+SERVICES = {"kerberos": "krb5", "postgresql": "pgsql"}
+"""Our names as Suricata writes them, where they differ."""
 
 
 @dataclass(slots=True)
@@ -50,7 +42,6 @@ class Talk:
     begun: str = ""
     """Address and port of the side that began."""
     begun_at: float = float("inf")
-    records: int = 0
     packets: Counter[str] = field(default_factory=Counter)
     """By the side that sent them."""
     octets: Counter[str] = field(default_factory=Counter)
@@ -61,7 +52,6 @@ class Talk:
 
     def add(self, at: float, sides: tuple[str, str], packets: tuple[int, int], octets: tuple[int, int]) -> None:
         """Put one more record of the conversation in."""
-        self.records += 1
         if at < self.begun_at:
             self.begun_at, self.begun = at, sides[0]
         for side, count, size in zip(sides, packets, octets, strict=True):

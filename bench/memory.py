@@ -8,7 +8,6 @@ file isn't part of) at each tenth, its peak, and what became of the flows: each 
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -91,7 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flows.pcap")
         write(path, given.flows, given.sources, given.rate)
-        subprocess.run([sys.executable, "-m", "bench.memory", "--read", str(path)], check=True, env=os.environ)
+        subprocess.run([sys.executable, "-m", "bench.memory", "--read", str(path)], check=True)
 
 
 if __name__ == "__main__":
