@@ -6,6 +6,7 @@
     ├── UnknownZoneError        sensors.zone            a time zone that this machine doesn't know
     ├── PrivilegeError          sensors.privilege       live capture without CAP_NET_RAW
     ├── BadFilterError          sensors.filter          a capture filter that cannot be compiled
+    ├── BadProxyError           sensors.proxy           a trusted proxy that is no network, or names no known header
     ├── CaptureProcessError     sensors.capture-process a process that captures has ended by itself
     └── UnreadableStateError    sensors.state           saved flows that are damaged or of another version
 
@@ -47,6 +48,12 @@ class BadFilterError(SensorError):
     """A capture filter (pcap-filter(7)) that cannot be compiled, or no tcpdump to compile it."""
 
     code = "sensors.filter"
+
+
+class BadProxyError(SensorError):
+    """A line of `sensors.trusted_proxies` that is no network, or names a header that isn't known."""
+
+    code = "sensors.proxy"
 
 
 class CaptureProcessError(SensorError):

@@ -47,6 +47,13 @@ class SensorSettings:
         default_factory=dict,
         metadata={"doc": "A table a log that differs: `format`, `zone`, `certificate`, `key`, `client_ca`."},
     )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": 'Proxies whose headers name the client, each "NETWORK" or "NETWORK HEADER"; the header is '
+            "X-Forwarded-For where none is named."
+        },
+    )
     queue_bytes: Annotated[int, Ge(1 << 20)] = field(
         default=256 << 20,
         metadata={

@@ -1,13 +1,16 @@
 """Access logs with one JSON object a line: Caddy, Traefik, Envoy (also as Istio sets it up), nginx, GitLab, ECS, OCSF.
 
 Guarantees: one HTTP row a request whose client is told; which server wrote a line is known by its keys. For nginx,
-whose format is the operator's, the keys are the names of its variables. The client is the one that the server itself
-saw or was configured to trust, never a header. Other objects (start-up messages) are `ignored`.
+whose format is the operator's, the keys are the names of its variables. The client is the one that trusted proxies
+name in a header that was logged (`sensors.hops`), else the one that the server itself saw or was configured to trust.
+Other objects (start-up messages) are `ignored`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sensors.logs.builder import BatchBuilder
+from sensors.hops import HEADERS
+from sensors.logs.builder import BatchBuilder, Text, decode
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.json import JsonObject, as_text, at, instant, read_object
 from sensors.logs.recognise import share
@@ -31,6 +34,10 @@ class _Server:
     agent: tuple[str, ...]
     referrer: tuple[str, ...] = ()
     user: tuple[str, ...] = ()
+    direct: tuple[str, ...] = ()
+    """The peer of the connection, where `orig` may be what the server made of headers."""
+    header: Callable[[str], str] | None = None
+    """Where a header of the request lies, by its name."""
 
 
 _SERVERS = (
@@ -46,6 +53,8 @@ _SERVERS = (
         agent=("request.headers.User-Agent.0",),
         referrer=("request.headers.Referer.0",),
         user=("user_id",),
+        direct=("request.remote_ip",),
+        header=lambda name: f"request.headers.{name.title()}",
     ),
     _Server(  # Traefik, access log in JSON
         has=("ClientHost", "RequestMethod", "RequestPath", "DownstreamStatus"),
@@ -59,6 +68,7 @@ _SERVERS = (
         agent=("request_User-Agent",),
         referrer=("request_Referer",),
         user=("ClientUsername",),
+        header=lambda name: f"request_{name.title()}",
     ),
     _Server(  # Envoy, access log in JSON with the names of the defaults
         has=("start_time", "response_code", "method", "path"),
@@ -71,6 +81,8 @@ _SERVERS = (
         size=("bytes_sent",),
         agent=("user_agent",),
         referrer=("referer",),
+        direct=("downstream_direct_remote_address",),
+        header=lambda name: name.replace("-", "_"),
     ),
     _Server(  # GitLab, production_json.log and api_json.log (and Rails with lograge)
         has=("method", "path", "status", "remote_ip", "time"),
@@ -123,6 +135,7 @@ _SERVERS = (
         agent=("http_user_agent",),
         referrer=("http_referer", "http_referrer"),
         user=("remote_user",),
+        header=lambda name: "proxy_protocol_addr" if name == "proxy-protocol" else "http_" + name.replace("-", "_"),
     ),
 )
 
@@ -138,7 +151,7 @@ class AccessJsonParser:
         server = _server(value)
         if server is None:
             return False
-        orig = without_port(_text(value, server.orig))
+        orig = _client(value, server, out)
         if not orig:
             return False
         out.http(
@@ -153,6 +166,21 @@ class AccessJsonParser:
 
 def _server(value: JsonObject) -> _Server | None:
     return next((server for server in _SERVERS if all(at(value, path) is not None for path in server.has)), None)
+
+
+def _client(value: JsonObject, server: _Server, out: BatchBuilder) -> str:
+    orig = without_port(_text(value, server.orig))
+    if not out.proxies or server.header is None:
+        return orig
+    peer = without_port(_text(value, server.direct)) or orig
+    headers: dict[str, Text] = {name: _listed(at(value, server.header(name))) for name in HEADERS}
+    client = decode(out.client(peer, headers))
+    return orig if client == peer else client
+
+
+def _listed(value: object) -> str:
+    """Return a header's value; several lines of it are one list (RFC 9110, section 5.3)."""
+    return ", ".join(map(as_text, value)) if isinstance(value, list) else as_text(value)
 
 
 def _first(value: JsonObject, paths: tuple[str, ...]) -> object:

@@ -3,7 +3,8 @@
     [2026-11-04T10:00:01.310Z] "GET / HTTP/2" 204 - 154 0 226 100 "203.0.113.9" "agent" "-" "www.example.org" "upstream"
 
 Guarantees: one HTTP row a request. The client is the downstream address where the line has one (Istio); otherwise the
-last address of X-Forwarded-For, which Envoy itself appended. A request without either gives no row.
+last address of X-Forwarded-For, which Envoy itself appended; behind trusted proxies the one that they name. A request
+without either gives no row.
 """
 
 from sensors.logs.builder import BatchBuilder
@@ -39,7 +40,7 @@ class EnvoyParser:
         method, path = _REQUEST.groups(request) or (b"", request)
         out.http(
             iso(stamp), seq, int(status), int(size) if size != b"-" else 0,
-            orig=client, host=_known(host), method=method, path=path, agent=_known(agent),
+            orig=out.client(client, {"x-forwarded-for": forwarded}), host=_known(host), method=method, path=path, agent=_known(agent),
         )  # fmt: skip
         return True
 

@@ -8,7 +8,8 @@ the one at its beginning counts. The `+` in agents (IIS) become blanks again, th
 
 import contextlib
 
-from sensors.logs.builder import BatchBuilder
+from sensors.hops import HEADERS
+from sensors.logs.builder import BatchBuilder, Text
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.recognise import head_lines
 from sensors.logs.source import LogSource
@@ -55,12 +56,17 @@ class W3cParser:
         out.http(
             iso(b"%bT%bZ" % (given.get("date", b""), given.get("time", b""))), seq,
             int(given.get("sc-status", b"0")), int(given.get("sc-bytes", b"0")),
-            orig=given.get("c-ip", b""), resp=given.get("s-ip", b""),
+            orig=_client(given, out), resp=given.get("s-ip", b""),
             host=given.get("x-host-header") or given.get("cs-host") or given.get("cs(host)", b""),
             method=given.get("cs-method", b""), path=path, user=given.get("cs-username", b""),
             agent=given.get("cs(user-agent)", b"").replace(b"+", b" "), referrer=given.get("cs(referer)", b""),
         )  # fmt: skip
         return True
+
+
+def _client(given: dict[str, bytes], out: BatchBuilder) -> Text:
+    headers: dict[str, Text] = {name: given.get(f"cs({name})") or given.get(name, b"") for name in HEADERS}
+    return out.client(given.get("c-ip", b""), headers)
 
 
 def _recognise(head: bytes, name: str) -> int:

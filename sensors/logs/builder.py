@@ -5,10 +5,13 @@ does half a surrogate pair from JSON): every text of a batch can be encoded agai
 become one text. A number that doesn't fit its column makes `build` leave that row out and name its line.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sensors.addresses import normalise_host
+from sensors.hops import NOBODY, Proxies
 from sensors.values import DTYPES, AuthOutcome, Batch, Kind, Rows
 
 Text = str | bytes
@@ -27,11 +30,13 @@ def decode(value: Text) -> str:
 class BatchBuilder:
     """Collects the rows of one batch."""
 
-    __slots__ = ("_codes", "_hosts", "_lines", "_rows", "_tables", "_texts", "_times", "now_ns")
+    __slots__ = ("_codes", "_hosts", "_lines", "_rows", "_tables", "_texts", "_times", "now_ns", "proxies")
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self, now_ns: int, proxies: Proxies = NOBODY) -> None:
         self.now_ns = now_ns
         """For time stamps without a year."""
+        self.proxies = proxies
+        """Whose headers name the client."""
         self._texts: list[str] = [""]
         self._codes: dict[Text, int] = {"": 0, b"": 0}
         self._hosts: dict[Text, int] = {"": 0, b"": 0}
@@ -106,6 +111,12 @@ class BatchBuilder:
             text(referrer), text(user),
         )  # fmt: skip
         self.row(Kind.HTTP, (ts, seq, 0, *codes, status, size))
+
+    def client(self, peer: Text, headers: Mapping[str, Text]) -> Text:
+        """Return the client behind a peer by its headers (`sensors.hops.HEADERS`); the peer where it isn't trusted."""
+        if not self.proxies or not any(headers.values()):
+            return peer
+        return self.proxies.client(decode(peer), {name: decode(value) for name, value in headers.items()})
 
     def build(self, name: str, watermark: int) -> tuple[Batch, list[int]]:
         """Return the batch, each table sorted by (ts, seq), and the lines whose rows don't fit their columns."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from sensors.hops import proxies
 from sensors.logs.acquire import open_file, read_blocks, read_stream
 from sensors.logs.builder import BatchBuilder
 from sensors.logs.errors import MalformedLineError
@@ -78,6 +79,7 @@ class LogSource:
         self._item = item
         self.parser = parser
         self.slack_ns = slack_ns
+        self._proxies = proxies(item.settings.trusted_proxies)
         self._by_block = parser if isinstance(parser, BlockParser) else None
         self._clock = clock
         self._watermark = Watermark(slack_ns)
@@ -152,7 +154,7 @@ class LogSource:
             self.feed.close()
 
     def _batch(self, block: Block, now_ns: int) -> Batch:
-        builder = BatchBuilder(now_ns)
+        builder = BatchBuilder(now_ns, self._proxies)
         self._parse(block, builder)
         times = builder.event_times()
         batch, misfits = builder.build(self.name, 0)

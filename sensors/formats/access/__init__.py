@@ -5,7 +5,9 @@
 
 Guarantees: one HTTP row a line, whatever the client sent. A request line that isn't `METHOD target HTTP/n` (TLS to a
 plain port, another protocol, nothing at all) becomes a row without a method whose path is the request as logged.
-Escapes (\\x16, \\") are left as the server wrote them. Fields after the agent are ignored. Nothing is judged here.
+Escapes (\\x16, \\") are left as the server wrote them. Where proxies are trusted, a third quoted text
+right after the agent is X-Forwarded-For, as in the `main` format of nginx; other fields after the agent are ignored.
+Nothing is judged here.
 """
 
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from sensors.registry import Format, Input
 from sensors.values import Source
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
-_TAIL = Pattern(rf"^{_QUOTED} (\S+) (\S+)(?: {_QUOTED} {_QUOTED})?")
+_TAIL = Pattern(rf"^{_QUOTED} (\S+) (\S+)(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?)?")
 _HEAD = Pattern(r'^(?:\S+ )?\S+ \S+ [^\[]*\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "')
 _STAMPED = Pattern(r"^\d{4}-\d\d-\d\dT")  # a collector put something in front
 _METHOD = Pattern(r"^[A-Z][A-Z0-9_-]{0,31}$")
@@ -39,6 +41,10 @@ class AccessParser:
         from sensors.formats.access.plain import add_requests  # the kernels are heavy
         from sensors.logs.columns import Columns
 
+        if out.proxies:  # what follows the agent is none of the kernels' columns
+            for index in range(len(block.lines)):
+                one(index)
+            return 0, 0
         lines = Columns(block)
         add_requests(lines, out)
         return lines.others(one)
@@ -57,12 +63,12 @@ class AccessParser:
                     if error.code != "error.line":
                         raise
             raise MalformedLineError("access.line", "not an access line in the common or combined format")
-        request, status, size, referrer, agent = _tail(line[end + 2 :])
+        request, status, size, referrer, agent, forwarded = _tail(line[end + 2 :])
         host, client, user = _front(line[:start])
         method, path = _request(request)
         out.http(
             apache(line[start + 2 : end]), seq, _number(status), _number(size),
-            orig=client, host=host, method=method, path=path,
+            orig=out.client(client, {"x-forwarded-for": forwarded}), host=host, method=method, path=path,
             agent=known(agent), referrer=known(referrer), user=known(user),
         )  # fmt: skip
         return True
@@ -78,20 +84,21 @@ def _front(text: bytes) -> tuple[bytes, bytes, bytes]:
     return b"", fields[0], b" ".join(fields[2:])
 
 
-def _tail(text: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Return request, status, size, referrer and agent; the last two are "" in the common format."""
+def _tail(text: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+    """Return request, status, size, referrer, agent and X-Forwarded-For; "" for those that aren't there."""
     if b'\\"' in text:
         fields = _TAIL.groups(text)
         if fields is None:
             raise MalformedLineError("access.request", "the request isn't followed by status and size")
-        request, status, size, referrer, agent = fields
-        return request, status, size, referrer, agent
+        request, status, size, referrer, agent, forwarded = fields
+        return request, status, size, referrer, agent, forwarded
     parts = text.split(b'"')
     numbers = parts[2].split() if len(parts) > 2 else []
     if len(numbers) < 2:
         raise MalformedLineError("access.request", "the request isn't followed by status and size")
     referrer, agent = (parts[3], parts[5]) if len(parts) > 5 else (b"", b"")
-    return parts[1], numbers[0], numbers[1], referrer, agent
+    forwarded = parts[7] if len(parts) > 8 and parts[6] == b" " else b""
+    return parts[1], numbers[0], numbers[1], referrer, agent, forwarded
 
 
 def _request(request: bytes) -> tuple[bytes, bytes]:
