@@ -8,7 +8,7 @@ product counts and each factor lies below 1, so nothing comes back larger than i
 | relation | learnt from | passes | divided by |
 |---|---|---|---|
 | uses | logins that succeeded, requests of an authenticated user | 0.5 either way | users of the address |
-| has | ARP: the card that speaks for an address | 0.5 either way | addresses of the card |
+| has | ARP: the card that speaks for an address; leases of DHCP | 0.5 either way | addresses of the card |
 | behind | the setting `risk.behind` | 0.2 either way | - |
 
 An address that many use says little about each of them, hence the division. A relation that was not seen for `KEEP_S`
@@ -152,7 +152,7 @@ def bindings(kind: Kind, rows: Rows, texts: Sequence[str]) -> Iterator[tuple[int
         case Kind.HTTP:
             chosen, who, relation = rows["user"] > 0, "user", Relation.USES
         case Kind.COMMAND:
-            chosen, who, relation = _of_protocol(rows, texts, "arp"), "object", Relation.HAS
+            chosen, who, relation = _of_protocol(rows, texts, "arp", "dhcp"), "object", Relation.HAS
         case _:
             return
     places = np.flatnonzero(chosen & (rows[who] > 0) & (rows["orig"] > 0))
@@ -193,6 +193,6 @@ def _gateway(line: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, 
         raise RelationError(f"risk.behind: {line!r} is not a network and the address of its gateway") from error
 
 
-def _of_protocol(rows: Rows, texts: Sequence[str], name: str) -> NDArray[np.bool_]:
-    codes = [code for code in np.unique(rows["protocol"]).tolist() if texts[code] == name]
+def _of_protocol(rows: Rows, texts: Sequence[str], *names: str) -> NDArray[np.bool_]:
+    codes = [code for code in np.unique(rows["protocol"]).tolist() if texts[code] in names]
     return np.isin(rows["protocol"], codes)

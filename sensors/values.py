@@ -255,7 +255,7 @@ COMMAND = np.dtype(
         ("orig", "<u4"),  # text: who asks
         ("resp", "<u4"),  # text: who is asked
         ("resp_port", "<u2"),
-        ("protocol", "<u4"),  # text: dcerpc, smb, modbus, arp, ssh, rdp, tls, dns, smtp, imap, pop3, ftp
+        ("protocol", "<u4"),  # text: dcerpc, smb, modbus, arp, dhcp, ssh, rdp, tls, dns, smtp, imap, pop3, ftp
         ("object", "<u4"),  # text: what is acted on: an interface, a pipe, a unit, a hardware address
         ("name", "<u4"),  # text: what is done
         ("code", "<u4"),  # its number in the protocol

@@ -40,7 +40,8 @@ class EnvoyParser:
         method, path = _REQUEST.groups(request) or (b"", request)
         out.http(
             iso(stamp), seq, int(status), int(size) if size != b"-" else 0,
-            orig=out.client(client, {"x-forwarded-for": forwarded}), host=_known(host), method=method, path=path, agent=_known(agent),
+            orig=out.client(client, {"x-forwarded-for": forwarded}), host=_known(host), method=method,
+            path=path, agent=_known(agent),
         )  # fmt: skip
         return True
 

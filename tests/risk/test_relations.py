@@ -110,3 +110,23 @@ def test_relations_are_learnt_the_same_however_the_rows_are_cut(make_world: Any)
         entity = Entity(EntityKind.USER, name)
         assert whole.engine.assess(entity, at) == cut.engine.assess(entity, at)
     assert whole.engine.counts()["entities_related"] == cut.engine.counts()["entities_related"] == 12
+
+
+@pytest.mark.parametrize(("protocol", "factor"), [("dhcp", 0.5), ("dns", 0.0)])
+def test_a_lease_binds_a_card_to_its_address(world: Any, protocol: str, factor: float) -> None:
+    card = Entity(EntityKind.DEVICE, "aa:bb:cc:00:00:01")
+    lease = {"at": 0, "orig": "10.0.0.5", "object": card.id, "protocol": protocol, "name": "ack", "code": 5}
+    world.read(Kind.COMMAND, [lease])
+    lines = [
+        {
+            "at": 1 + n,
+            "orig": "10.0.0.5",
+            "user": f"u{n}",
+            "service": "sshd",
+            "outcome": AuthOutcome.FAILURE,
+            "count": 1,
+        }
+        for n in range(40)
+    ]
+    last = world.read(Kind.AUTH, lines)[-1].assessment
+    assert world.engine.assess(card, last.ts).risk == pytest.approx(factor * last.risk, abs=0.01)

@@ -1,4 +1,4 @@
-"""Lines of programs in syslog that other formats understand: firewalls, HAProxy, nginx and Apache."""
+"""Lines of programs in syslog that others understand: firewalls, servers of DHCP, HAProxy, nginx and Apache."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -8,6 +8,7 @@ from sensors.formats.error import ErrorParser
 from sensors.formats.firewall import read_filterlog, read_netfilter, read_routeros
 from sensors.formats.haproxy import read_haproxy
 from sensors.logs.builder import BatchBuilder
+from sensors.logs.dhcp import read_lease
 from sensors.logs.errors import MalformedLineError
 from sensors.logs.syslog import Record
 
@@ -31,6 +32,10 @@ def _haproxy(entry: Record, seq: int, out: BatchBuilder) -> bool:
     return read_haproxy(entry.message, seq, out)
 
 
+def _lease(entry: Record, seq: int, out: BatchBuilder) -> bool:
+    return read_lease(entry.message, entry.ts, seq, out)
+
+
 def _web_server(entry: Record, seq: int, out: BatchBuilder) -> bool:
     for parser in _web_parsers():
         try:
@@ -51,6 +56,9 @@ READERS: Mapping[bytes, Reader] = {
     b"ulogd": _netfilter,
     b"filterlog": _filterlog,
     b"firewall,info": _routeros,
+    b"dhcpd": _lease,
+    b"dnsmasq-dhcp": _lease,
+    b"kea-dhcp4": _lease,
     b"haproxy": _haproxy,
     b"nginx": _web_server,
     b"apache2": _web_server,
