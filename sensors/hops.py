@@ -15,6 +15,8 @@ from sensors.errors import BadProxyError
 
 MAX_HOPS = 32
 MAX_BYTES = 4096
+LONGEST = 64
+"""No address is longer, with zone, brackets and port."""
 LISTS = ("x-forwarded-for", "forwarded")
 """Headers to which each hop appends; any other holds one address, and is read once."""
 SINGLE = ("cf-connecting-ip", "true-client-ip", "fastly-client-ip", "x-real-ip", "proxy-protocol")
@@ -97,10 +99,14 @@ def _for(element: str) -> str:
     return ""
 
 
-@lru_cache(1 << 14)
 def _address(text: str) -> Address | None:
     """Return an address, also with a port or in brackets; IPv4 in IPv6 as IPv4. None for anything else."""
     text = text.strip()
+    return _read(text) if len(text) <= LONGEST else None  # what strangers make long isn't kept
+
+
+@lru_cache(1 << 14)
+def _read(text: str) -> Address | None:
     if text[:1] == "[":
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensors import hops
 from sensors.errors import BadProxyError
 from sensors.hops import HEADERS, MAX_BYTES, proxies
 
@@ -73,6 +74,13 @@ def test_nothing_left_of_the_first_untrusted_hop_counts(hops: list[str]) -> None
         if hop not in trusted:
             break
     assert proxies(OWN).client("10.0.0.1", {LIST: ", ".join(hops)}) == expected
+
+
+def test_what_is_too_long_for_an_address_is_not_kept() -> None:
+    before = hops._read.cache_info().currsize
+    for number in range(100):
+        assert proxies(OWN).client("10.0.0.1", {LIST: f"{number:0100}"}) == "10.0.0.1"
+    assert hops._read.cache_info().currsize <= before + 1
 
 
 @given(st.text())
