@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 
 from compliance.settings import ComplianceSettings
 from ostiary.errors import SettingsError
@@ -53,7 +53,9 @@ class RouteSettings:
 
     sensitivity: Literal["public", "normal", "sensitive"] = "normal"
     mode: Literal["observe", "enforce", ""] = ""
-    failure: Literal["closed", "open", ""] = ""
+    failure: Literal["closed", "open", "last-known", ""] = ""
+    critical: bool = False
+    """Decided on even while others are shed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,20 @@ class GateSettings:
     routes: Mapping[str, RouteSettings] = field(
         default_factory=dict,
         metadata={
-            "doc": "A table a path prefix that differs: `sensitivity`, `mode`, `failure`; the longest prefix wins."
+            "doc": "A table a place that differs (`/path`, `host/path`): `sensitivity`, `mode`, `failure`, `critical`; "
+            "the longest prefix wins."
         },
+    )
+    directory: str = field(
+        default="",
+        metadata={"doc": "Where gates keep their key, snapshots and spilled records; empty: `gate` in the state dir."},
+    )
+    processes: Annotated[int, Ge(1), Le(64)] = field(
+        default=1, metadata={"doc": "Processes that answer gateways, all at the same address."}
+    )
+    overload_s: Annotated[float, Gt(0), Le(10)] = field(
+        default=0.15,
+        metadata={"doc": "When answers are late by so many seconds, only `critical` routes are decided on."},
     )
 
 
@@ -104,6 +118,10 @@ class Settings:
     compliance: ComplianceSettings = field(default_factory=ComplianceSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+
+    def gate_path(self) -> Path:
+        """Return the directory of the gates, with its default filled in."""
+        return Path(self.gate.directory) if self.gate.directory else self.state_path() / "gate"
 
     def state_path(self) -> Path:
         """Return the state directory, with its default filled in."""

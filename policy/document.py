@@ -71,7 +71,20 @@ def _subject(subject: Subject) -> dict[str, Any]:
         "posture": subject.posture,
         "groups": [_clean(group) for group in subject.groups],
         "session": session_document(subject.session_age_s),
+        **_told(subject),
     }
+
+
+def _told(subject: Subject) -> dict[str, Any]:
+    """Return what only some subjects have; it is left out where nothing is known, as in documents of before."""
+    told: dict[str, Any] = {}
+    if subject.posture_age_s is not None:
+        told["posture_age_s"] = max(0, subject.posture_age_s) // 60 * 60
+    if subject.stepped_up_age_s is not None:
+        told["stepped_up_age_s"] = max(0, subject.stepped_up_age_s) // 60 * 60
+    if subject.told_risk != "unknown":
+        told["told_risk"] = subject.told_risk
+    return told
 
 
 def session_document(age_s: int | None) -> dict[str, Any]:

@@ -12,7 +12,9 @@
     ├── EngineUnavailableError      policy.unavailable      the OPA server is gone, slow, or its client is not installed
     ├── RevisionError               policy.revision         the OPA server serves another policy than ours
     ├── DocumentError               policy.document         a request that no input document can be made of
-    └── DialectError                policy.dialect          a gateway's question that cannot be read
+    ├── DialectError                policy.dialect          a gateway's question that cannot be read
+    └── IdentityError               identity.error          keys, certificates or settings of identity that are unusable
+        └── CredentialError         identity.credential     a credential that proves nothing; `code` says why
 
 Whoever asks for a decision and gets one of these has none, and answers as the route declares.
 """
@@ -94,6 +96,22 @@ class DialectError(PolicyError):
     """A gateway's question that cannot be read; `code` says what is wrong with it."""
 
     code = "policy.dialect"
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class IdentityError(PolicyError):
+    """Keys, certificates or settings that identities cannot be proven by."""
+
+    code = "identity.error"
+
+
+class CredentialError(IdentityError):
+    """A credential that proves nothing; `code` says why. Its text never holds the credential."""
+
+    code = "identity.credential"
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

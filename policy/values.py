@@ -30,11 +30,17 @@ class Subject:
     device_managed: bool | None = None
     """None: unknown."""
     posture: str = "unknown"
-    """How the device is kept: unknown, good, poor."""
+    """How the device is kept: unknown, good, poor, stale (told too long ago)."""
     groups: tuple[str, ...] = ()
     """What the identity belongs to, as whoever proved it says."""
     session_age_s: int | None = None
     """Seconds since the session began; None: unknown."""
+    posture_age_s: int | None = None
+    """Seconds since the posture was told, whole minutes; None: unknown."""
+    stepped_up_age_s: int | None = None
+    """Seconds since the subject last proved itself anew (step-up), whole minutes; None: never."""
+    told_risk: str = "unknown"
+    """What others say of the identity's or the device's risk (CAEP): unknown, low, medium, high."""
 
 
 @dataclass(frozen=True, slots=True)

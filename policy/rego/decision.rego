@@ -16,7 +16,22 @@ rank_of(verdict) := object.get(severity, verdict, severity.deny)
 # Serves NIST SP 800-207 tenet 1.
 counting := {{"code": code, "verdict": "deny"} | some code in problems} if {
 	count(problems) > 0
+} else := settled if {
+	count(asking) > 0
+	stepped_up
 } else := proposals
+
+asking := {proposal | some proposal in proposals; proposal.verdict == "step_up"}
+
+# NIST SP 800-207 tenet 6: whoever proved themselves anew is not asked to again for a while; what denies still denies.
+settled contains {"code": "identity.stepped-up", "verdict": "allow"}
+
+settled contains {"code": proposal.code, "verdict": "allow"} if some proposal in asking
+
+settled contains proposal if {
+	some proposal in proposals
+	proposal.verdict != "step_up"
+}
 
 strictest := max([rank_of(proposal.verdict) | some proposal in counting])
 

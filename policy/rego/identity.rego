@@ -29,6 +29,21 @@ proposals contains {"code": "device.poor", "verdict": stricter} if {
 	stricter := object.get(config.identity.unmanaged_device, resource_kind, "deny")
 }
 
+# NIST SP 800-207 tenet 5: so does what others say of the risk of who asks, or of their device.
+proposals contains {"code": "identity.told-risky", "verdict": stricter} if {
+	resource_kind == "http"
+	sensitivity != "public"
+	stricter := object.get(config.identity.told_risk, told_risk, "allow")
+	stricter != "allow"
+}
+
+default stepped_up := false
+
+stepped_up if {
+	stepped_up_age_s >= 0
+	stepped_up_age_s <= config.identity.stepped_up_s
+}
+
 # NIST SP 800-207 tenet 3: a session does not last for ever. Only HTTP can be asked to begin another.
 proposals contains {"code": "session.old", "verdict": config.session.old} if {
 	resource_kind == "http"

@@ -75,6 +75,11 @@ groups := list(part("subject"), "groups")
 # -1 where nothing is known of the session.
 session_age_s := number(object.get(part("subject"), "session", {}), "age_s", -1)
 
+# -1 where the subject never proved itself anew.
+stepped_up_age_s := number(part("subject"), "stepped_up_age_s", -1)
+
+told_risk := text(part("subject"), "told_risk")
+
 resource_kind := text(part("resource"), "kind")
 
 sensitivity := text(part("resource"), "sensitivity")

@@ -1,0 +1,192 @@
+"""The doorkeeper: a question in, a ruling out, whatever the gateway and its dialect.
+
+Guarantees, in order: every question gets a ruling; while a route observes, it is "allowed" whatever happens; where it
+enforces, it is the decision's, or, when there is no decision for whatever reason, what the route declares (open,
+closed, or the last known decision on the same question), never by accident; each fresh decision is handed on for the
+record before it is answered, and one that the record cannot take is answered all the same and counted: a flood must
+not shut out everybody. Each failure is counted by its code. Knows no packet and no rule, and keeps no clock.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.mirror import Mirror
+from ostiary.sidecar.routes import Route, Routes
+from ostiary.sidecar.throttle import Buckets
+from policy.errors import DialectError, EngineUnavailableError, PolicyError
+from policy.gateways.values import Credentials, Question, Ruling
+from policy.values import AccessRequest, Decision, Resource, Subject, Verdict
+from policy.verdicts import Verdicts
+from risk.values import Assessment
+from sensors.entities import Entity
+
+LAST_KNOWN = 65_536
+"""Questions whose last decision is remembered for when there is none."""
+EDGE_NS = 60_000_000_000
+"""Windows of time in a policy begin and end on a minute: no decision is used across one."""
+_ALLOWING = frozenset({Verdict.ALLOW, Verdict.THROTTLE})
+
+
+class Decides(Protocol):
+    """What decides: a `policy.decide.Decider`."""
+
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def waits(self) -> bool: ...
+
+    def decide(self, request: AccessRequest, assessment: Assessment | None) -> Decision: ...
+
+    async def decide_async(self, request: AccessRequest, assessment: Assessment | None) -> Decision: ...
+
+
+class Identifies(Protocol):
+    """What turns credentials into a subject."""
+
+    def subject(self, address: Entity, credentials: Credentials, now: int) -> Subject: ...
+
+    def network(self, address: Entity) -> str: ...
+
+
+class Door:
+    """Answers questions. Belongs to the thread that serves; its parts may be replaced between two questions."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        mirror: Mirror,
+        identities: Identifies,
+        record: Callable[[Decision, bool], None],
+        counters: Counters,
+    ) -> None:
+        """`record` gets each fresh decision and whether it is enforced, and raises where it cannot take it."""
+        self.routes, self.mirror, self.identities, self.counters = routes, mirror, identities, counters
+        self.decider: Decides | None = None
+        self.overloaded = False
+        self.failing = False
+        self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
+        """Where to send a browser that has to prove itself anew; "" where it is only told so."""
+        self._record = record
+        self._verdicts = Verdicts()
+        self._last: OrderedDict[Hashable, Decision] = OrderedDict()
+        self._buckets = Buckets()
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether decisions come from elsewhere, so that `rule_async` spares others the waiting."""
+        return self.decider is not None and self.decider.waits
+
+    def rule(self, question: Question, now: int) -> Ruling:
+        """Return the ruling on a question asked at `now` (ns); never raises."""
+        asked = self._asked(question)
+        if isinstance(asked, Ruling):
+            return asked
+        try:
+            decider, request, key = self._looked_up(question, asked, now)
+            held = self._verdicts.find(key, now)
+            decision = held or decider.decide(request, self.mirror.assess(request.subject.entity, now))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
+            return self._failed(error, asked, question)
+        return self._decided(decision, held is not None, key, asked, question, now)
+
+    async def rule_async(self, question: Question, now: int) -> Ruling:
+        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+        asked = self._asked(question)
+        if isinstance(asked, Ruling):
+            return asked
+        try:
+            decider, request, key = self._looked_up(question, asked, now)
+            held = self._verdicts.find(key, now)
+            decision = held or await decider.decide_async(request, self.mirror.assess(request.subject.entity, now))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
+            return self._failed(error, asked, question)
+        return self._decided(decision, held is not None, key, asked, question, now)
+
+    def unreadable(self, code: str, place: str) -> Ruling:
+        """Return the ruling where the question itself could not be read."""
+        self.counters.add("questions")
+        return self._undecided(code, self.routes.find(place), None)
+
+    def _asked(self, question: Question) -> Route | Ruling:
+        """Return the question's route, or the ruling where there is no time for a decision."""
+        self.counters.add("questions")
+        route = self.routes.find(question.place)
+        if not self.overloaded or route.critical:
+            return route
+        self.counters.add("shed")
+        return self._undecided("gate.overloaded", route, question)
+
+    def _looked_up(self, question: Question, route: Route, now: int) -> tuple[Decides, AccessRequest, Hashable]:
+        """Return what decides, the request, and the key of decisions that hold for it."""
+        decider = self.decider
+        if decider is None:
+            raise EngineUnavailableError("no policy is known yet")
+        subject = self.identities.subject(question.address, question.credentials, now)
+        resource = Resource(question.kind, route.name, route.sensitivity)
+        version = self.mirror.version(subject.entity)
+        key = (decider.revision, subject, resource, question.method, question.gateway, version, now // EDGE_NS)
+        network, facts = self.identities.network(question.address), {"gateway": question.gateway}
+        return decider, AccessRequest(now, subject, resource, question.method, facts, network), key
+
+    def _hand_on(self, decision: Decision, route: Route) -> None:
+        try:
+            self._record(decision, route.enforce)
+        except Exception:  # noqa: BLE001 - the record's trouble is not the client's
+            self.counters.add("unrecorded")
+
+    def _decided(
+        self, decision: Decision, reused: bool, key: Hashable, route: Route, question: Question, now: int
+    ) -> Ruling:
+        self.failing = False
+        if reused:
+            self.counters.add("reused")
+        else:
+            self._verdicts.keep(key, decision)
+            self._remember(_same(question, route), decision)
+            self._hand_on(decision, route)
+        verdict, enforce = decision.verdict, route.enforce
+        self.counters.verdict(verdict, enforce)
+        if not enforce:
+            return Ruling(True, decision)
+        over = verdict is Verdict.THROTTLE and self._over(decision, now)
+        allowed = verdict in _ALLOWING and not over
+        if not allowed:
+            self.counters.add("over" if over else "refused")
+        challenge = self.challenge(question, now) if verdict is Verdict.STEP_UP and question.back else ""
+        return Ruling(allowed, decision, enforced=True, over=over, challenge=challenge)
+
+    def _over(self, decision: Decision, now: int) -> bool:
+        """Tell whether a throttled subject has used up its share for now."""
+        rate = decision.obligations.get("requests_per_s")
+        limited = isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0
+        return limited and rate is not None and not self._buckets.take(decision.entity, float(rate), now)
+
+    def _failed(self, error: Exception, route: Route, question: Question) -> Ruling:
+        if not isinstance(error, DialectError):  # a bad question says nothing about how well we decide
+            self.failing = True
+        code = error.code if isinstance(error, PolicyError) else "gate.internal"
+        return self._undecided(code, route, question)
+
+    def _undecided(self, code: str, route: Route, question: Question | None) -> Ruling:
+        self.counters.undecided(code)
+        if not route.enforce:
+            return Ruling(True, None, code)
+        if route.failure == "last-known" and question is not None:
+            last = self._last.get(_same(question, route))
+            if last is not None:
+                return Ruling(last.verdict in _ALLOWING, last, code, enforced=True)
+        return Ruling(route.failure == "open", None, code, enforced=True)
+
+    def _remember(self, same: Hashable, decision: Decision) -> None:
+        self._last[same] = decision
+        self._last.move_to_end(same)
+        if len(self._last) > LAST_KNOWN:
+            self._last.popitem(last=False)
+
+
+def _same(question: Question, route: Route) -> Hashable:
+    """Return what makes two questions the same but for time and risk."""
+    return question.address, question.credentials, route.name, question.method, question.kind

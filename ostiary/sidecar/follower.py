@@ -1,0 +1,197 @@
+"""The gate's end of the feed: follows the engine, and remembers what it heard for the next start.
+
+Guarantees: what was heard stays in force while the engine is away, and its age is told; a new connection replaces the
+risks as a whole, in one step once all are told, so that no answer rests on half of them; a bundle that does not compile
+leaves the one before in force; a snapshot holds the frames as they came, sealed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ostiary.errors import OstiaryError
+from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.door import Decides, Door
+from ostiary.sidecar.frames import (
+    BUNDLE,
+    HELLO,
+    REVOKE,
+    RISKS,
+    SYNCED,
+    TAKEN,
+    FrameError,
+    frame,
+    read_frame,
+    read_risks,
+    risk_frames,
+    unpack,
+)
+from ostiary.sidecar.mirror import Mirror
+from ostiary.sidecar.outbox import Outbox
+from ostiary.sidecar.sealed import Sealing, read_sealed
+from policy.errors import PolicyError
+from sensors.entities import Entity, EntityKind
+
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+FLUSH_S = 0.05
+"""Records wait this long for others to go with them."""
+QUIET_S = 5.0
+"""An engine that says nothing for so long is taken for gone."""
+
+MakeDecider = Callable[[dict[str, Any]], Decides]
+"""Makes what decides out of a bundle's frame; raises `PolicyError`."""
+
+
+class Follower:
+    """Keeps a door up to date."""
+
+    def __init__(
+        self,
+        door: Door,
+        make_decider: MakeDecider,
+        revoke: Callable[[Iterable[Entity]], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._door, self._make, self._revoke, self._say = door, make_decider, revoke, say
+        self._coming: Mirror | None = None
+        self._bundle: dict[str, Any] = {}
+        self.changed = False
+        """Whether there is something that a snapshot doesn't have yet."""
+
+    def take(self, kind: bytes, payload: bytes) -> None:
+        """Take a frame of the engine's in; raise `FrameError`."""
+        if kind == HELLO:
+            self._coming = Mirror()
+            self._coming.revision = str(unpack(payload).get("model", ""))
+        elif kind == RISKS:
+            self._risks(payload)
+        elif kind == BUNDLE:
+            self.use(unpack(payload))
+        elif kind == SYNCED:
+            self._synced(int(unpack(payload)["at"]))
+        elif kind == REVOKE:
+            self._revoke(Entity(EntityKind(kind), name) for kind, name in unpack(payload)["entities"])
+
+    def use(self, bundle: dict[str, Any]) -> None:
+        """Decide by another bundle from now on; where it doesn't compile the one before stays in force."""
+        if self._bundle.get("revision") == bundle.get("revision") and self._door.decider is not None:
+            return
+        try:
+            self._door.decider = self._make(bundle)
+        except PolicyError as error:
+            self._say(f"a bundle was refused, the one before stays in force: {error} [{error.code}]")
+            return
+        self._bundle, self.changed = bundle, True
+
+    def remake(self, make_decider: MakeDecider) -> None:
+        """Make what decides anew, by other settings; raise `PolicyError` and change nothing where that fails."""
+        if self._bundle:
+            self._door.decider = make_decider(self._bundle)
+        self._make = make_decider
+
+    def _risks(self, payload: bytes) -> None:
+        changed = list(read_risks(payload))
+        mirror = self._coming or self._door.mirror
+        for standing in changed:
+            mirror.put(standing)
+        self.changed = True
+        if self._coming is None:
+            self._revoke(standing.entity for standing in changed)
+
+    def _synced(self, at: int) -> None:
+        if self._coming is not None:
+            self._door.mirror, self._coming = self._coming, None
+            self._revoke(standing.entity for standing in self._door.mirror.standings())
+        self._door.mirror.synced_ns = at
+        self._door.counters.put("synced_ns", at)
+        self._door.counters.put("risks", len(self._door.mirror))
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Yield the frames that would bring another gate to where this one is."""
+        mirror = self._door.mirror
+        yield frame(HELLO, {"model": mirror.revision})
+        if self._bundle:
+            yield frame(BUNDLE, self._bundle)
+        yield from risk_frames(mirror.revision, mirror.standings())
+        yield frame(SYNCED, {"at": mirror.synced_ns})
+
+    async def save(self, path: Path, key: bytes) -> None:
+        """Write the snapshot, a chunk at a time between answers; raise OSError."""
+        self.changed = False
+        sealing = await asyncio.to_thread(Sealing, path, key)
+        try:
+            for chunk in self.snapshot():
+                await asyncio.to_thread(sealing.put, chunk)
+            await asyncio.to_thread(sealing.close)
+        except BaseException:
+            sealing.abandon()
+            raise
+
+    def load(self, path: Path, key: bytes) -> bool:
+        """Go on from a snapshot; return False where there is none that can be trusted."""
+        if not path.exists():
+            return False
+        try:
+            for chunk in read_sealed(path, key):
+                self.take(chunk[4:5], chunk[5:])
+        except (OstiaryError, ValueError, KeyError, TypeError) as error:
+            self._say(f"the snapshot is not used: {error}")
+            self._coming = None
+            return False
+        return True
+
+
+class Feed:
+    """The connection to the engine, made again for as long as the gate runs."""
+
+    def __init__(self, path: Path, follower: Follower, outbox: Outbox, counters: Counters) -> None:
+        self._path, self._follower, self._outbox, self._counters = path, follower, outbox, counters
+        self.connected = False
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled."""
+        failures = 0
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 20)
+            except OSError:
+                failures = min(failures + 1, len(RETRY_S) - 1)
+            else:
+                failures = 0
+                await self._follow(reader, writer)
+                self._counters.add("feed_lost")
+            await asyncio.sleep(RETRY_S[failures])
+
+    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connected = True
+        sender = asyncio.get_running_loop().create_task(self._send(writer))
+        try:
+            while True:
+                async with asyncio.timeout(QUIET_S):
+                    kind, payload = await read_frame(reader)
+                if kind == TAKEN:
+                    count = int(unpack(payload)["count"])
+                    self._outbox.taken(count)
+                    self._counters.add("taken", count)
+                else:
+                    self._follower.take(kind, payload)
+        except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
+            pass  # whatever it was, the connection is made again and everything told anew
+        finally:
+            self.connected = False
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await sender
+            self._outbox.disconnected()
+            writer.close()
+
+    async def _send(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await self._outbox.relieve()
+            for part in self._outbox.frames():
+                writer.write(part)
+                await writer.drain()
+            self._counters.put("waiting_records", len(self._outbox))
+            await asyncio.sleep(FLUSH_S)

@@ -1,0 +1,127 @@
+"""What the engine and its gates tell each other, as frames: size, kind, payload.
+
+    engine -> gate   HELLO   {"version", "model"}       everything that follows is new
+                     BUNDLE  {"modules", "data", "revision"}
+                     RISKS   [model, [standing, ...]]   a standing without parts is to be forgotten
+                     SYNCED  {"at"}                     all that is known up to this instant has been told
+                     REVOKE  {"entities": [...]}        connections of these are to be judged again
+                     TAKEN   {"count"}                  so many records of this connection are durable
+    gate -> engine   RECORDS [record, ...]              decisions, in the order in which they were made
+                     LOST    {"count", "why"}           decisions that were answered and can't be recorded
+
+Payloads are JSON. Guarantees: what doesn't fit is a `FrameError`, never a guess; a frame has at most `MAX_FRAME` bytes.
+"""
+
+import asyncio
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ostiary.errors import OstiaryError
+from policy.decide import recorded_decision
+from policy.values import Decision, ShadowAnswer
+from risk.standing import Part, Standing
+from risk.values import Level
+from sensors.entities import Entity, EntityKind
+
+VERSION: Final = 1
+MAX_FRAME: Final = 64 << 20
+CHUNK: Final = 250
+"""Standings or records in a frame: about a millisecond of work."""
+HELLO, BUNDLE, RISKS, SYNCED, REVOKE, TAKEN = b"H", b"B", b"R", b"S", b"V", b"T"
+RECORDS, LOST = b"D", b"L"
+_HEAD = struct.Struct(">Ic")
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+class FrameError(OstiaryError):
+    """Bytes that are no frame of ours."""
+
+    code = "gate.frame"
+
+
+def frame(kind: bytes, value: Any) -> bytes:
+    """Return a frame of JSON values (hence Any)."""
+    payload = _compact(value).encode("utf-8", "replace")
+    return _HEAD.pack(len(payload), kind) + payload
+
+
+def unpack(payload: bytes) -> Any:
+    """Return a payload's value; raise `FrameError`."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("a payload is not JSON") from error
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return (kind, payload) of the next frame; raise `FrameError`, or EOFError at the end."""
+    try:
+        size, kind = _HEAD.unpack(await reader.readexactly(_HEAD.size))
+        if size > MAX_FRAME:
+            raise FrameError(f"a frame of {size} bytes")
+        return kind, await reader.readexactly(size)
+    except asyncio.IncompleteReadError as error:
+        raise EOFError from error
+
+
+def bundle_frame(modules: Mapping[str, str], data: Mapping[str, Any], revision: str) -> bytes:
+    """Return the frame of a policy bundle."""
+    return frame(BUNDLE, {"modules": dict(modules), "data": dict(data), "revision": revision})
+
+
+def risk_frames(model: str, standings: Iterable[Standing]) -> Iterable[bytes]:
+    """Yield the frames of standings."""
+    rows: list[Any] = []
+    for standing in standings:
+        parts = [[part.reason, round(part.weight, 6), part.half_life_s] for part in standing.parts]
+        entity = standing.entity
+        newest = [standing.ts, standing.level.value, standing.confidence, standing.age_s]
+        rows.append([entity.kind.value, entity.id, *newest, parts])
+        if len(rows) == CHUNK:
+            yield frame(RISKS, [model, rows])
+            rows = []
+    if rows:
+        yield frame(RISKS, [model, rows])
+
+
+def read_risks(payload: bytes) -> Iterable[Standing]:
+    """Yield the standings of a frame; raise `FrameError`."""
+    try:
+        model, rows = json.loads(payload)
+        for kind, name, ts, level, confidence, age_s, parts in rows:
+            yield Standing(
+                int(ts), Entity(EntityKind(kind), str(name)), Level(level), float(confidence), float(age_s),
+                tuple(Part(str(reason), float(weight), float(half)) for reason, weight, half in parts), str(model),
+            )  # fmt: skip
+    except (ValueError, TypeError, RecursionError) as error:
+        raise FrameError("a payload holds no standings") from error
+
+
+def record(decision: Decision, enforced: bool) -> list[Any]:
+    """Return a decision as a frame carries it (JSON values)."""
+    answer = {
+        "verdict": decision.verdict.value,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in decision.reasons],
+        "obligations": dict(decision.obligations),
+        "ttl_s": decision.ttl_s,
+    }
+    shadow = decision.shadow and [decision.shadow.revision, decision.shadow.verdict, decision.shadow.because]
+    revisions = [decision.policy_revision, decision.model_revision]
+    return [decision.ts, dict(decision.document), answer, *revisions, enforced, shadow]
+
+
+def read_records(records: Sequence[Any]) -> list[tuple[Decision, bool]]:
+    """Return the decisions of a frame and whether each was enforced; raise `FrameError` where one is none."""
+    from dataclasses import replace
+
+    found = []
+    for item in records:
+        try:
+            ts, document, answer, policy, model, enforced, shadow = item
+            decision = recorded_decision(document, ts, answer, policy, model)
+            found.append((replace(decision, shadow=ShadowAnswer(*shadow)) if shadow else decision, bool(enforced)))
+        except Exception as error:
+            raise FrameError("a record is no decision") from error
+    return found
