@@ -7,6 +7,7 @@ way to gain it, and `no_new_privs` closes those.
 
 import ctypes
 import os
+import signal
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW = 1, 12, 13
 _LAST = 63
 _VERSION_3 = 0x20080522
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
+_PR_SET_PDEATHSIG = 1
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
@@ -43,6 +45,13 @@ def keep_only(kept: Collection[int] = ()) -> None:
     data[0], data[1] = _Data(wanted, wanted, data[0].inheritable & wanted), _Data(0, 0, 0)
     _check(libc.capset(ctypes.byref(header), data))
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel end this process when its parent, that process, ends (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _check(result: int) -> None:

@@ -137,12 +137,20 @@ class Recorder:
         self._state.store.put_actions([self.action(action) for action in actions])
 
     def decisions(self, decisions: Sequence[Decision]) -> None:
-        """Write decisions that a gate made on requests."""
-        if not decisions:
+        """Write decisions that a gate made on requests; what it sends again, since it wasn't told, counts once."""
+        made = [(*self._record(decision), decision) for decision in decisions]
+        known = self._state.store.known([record.id for record, _, _ in made])
+        fresh = [each for each in made if each[0].id not in known]
+        if not fresh:
             return
-        records, sealed = zip(*map(self._record, decisions), strict=True)
-        pairs = zip(records, decisions, strict=True)
-        self._append([self._decision_entry(record, decision.entity) for record, decision in pairs])
+        records, sealed, decisions = zip(*fresh, strict=True)
+        self._append(
+            [
+                self._decision_entry(record, decision.entity)
+                for record, _, decision in fresh
+                if not self._logged_before(record.id)
+            ]
+        )
         self._state.store.put_decisions(records, sealed)
         self._shadowed(records, decisions)
 

@@ -1,20 +1,21 @@
-"""`ostiary up`: sensors, risk, gateway endpoint and API in one process.
+"""`ostiary up`: sensors, risk and API in one process, the gate in another beside it.
 
-    sensor threads ──batches──> engine thread ──assessments──> board <──asks── gate (event loop) <── gateways
-                                     │  ^
-                    audit log, store ┘  └── commands: decisions of the gate to record, undo, reveal, new settings
+    sensor threads ──batches──> engine thread ──risks, policy──> feed (event loop) <──unix socket──> gate <── gateways
+                                     │  ^                          │
+                    audit log, store ┘  └── commands: undo, reveal, new settings; decisions of the gate to record
 
-Guarantees: only the engine thread writes to the state directory; SIGTERM ends everything in order (what is queued is
-still judged and recorded, leases stay with the kernel); SIGHUP reads the settings again, keeps the old ones where the
-new are wrong, and says what needs a restart; a part that fails ends the service with its error, rather than leaving
-half of it running. Once the sources are open the process holds no capability: an enforcer process of its own acts.
+Guarantees: only the engine thread writes to the state directory; SIGTERM ends everything in order (the gate first, its
+decisions recorded; what is queued is still judged, leases stay with the kernel); SIGHUP reads the settings again,
+keeps the old ones where the new are wrong, and says what needs a restart; a part that fails ends the service with its
+error, rather than leaving half of it running; a gate that dies is started again, and one whose engine was killed is
+taken over. Once the sources are open the process holds no capability: an enforcer process of its own acts.
 """
 
 import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,20 +26,22 @@ from ostiary.api.errors import RefusedError
 from ostiary.api.server import Tls, serve
 from ostiary.api.tokens import Tokens
 from ostiary.api.views import LabelOrder, ReadingOrder
-from ostiary.board import RiskBoard
-from ostiary.deciding import limited, make_decider
+from ostiary.deciding import policy_bundle
 from ostiary.enforcing import Enforcement
 from ostiary.errors import SettingsError, StateError
-from ostiary.gate import Gate
+from ostiary.gate_process import GateProcess
 from ostiary.kept_flows import KeptFlows
 from ostiary.labelling import Said
 from ostiary.privileges import keep_only
 from ostiary.settings import Settings
 from ostiary.showing import Showing
+from ostiary.sidecar.feed import FeedServer, News
+from ostiary.sidecar.follower import SOCKET
 from ostiary.standing import positions
 from ostiary.state import AUDIT, FIRST_TOKEN, QUEUES, ROOT_KEY, STORE, TOKENS
 from ostiary.store import ActionRecord, LabelRecord, PositionRecord, Reader
-from ostiary.worker import EngineWorker
+from ostiary.worker import Context, EngineWorker
+from policy.values import Decision
 from sensors.logs.watch import Watch
 from sensors.receive.receivers import Receivers
 from sensors.values import Source
@@ -117,16 +120,6 @@ def open_logs(settings: Settings, receivers: Receivers) -> Watch:
     return watch
 
 
-class _GateInForce:
-    """The gate of the settings in force, for a server that goes on while they change."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # ASGI's own messages are untyped
-        await self.gate(scope, receive, send)
-
-
 class Service:
     """The running service."""
 
@@ -148,10 +141,10 @@ class Service:
             worker = EngineWorker(self._settings, [*sources, *exported], enforcement.actuator, watch)
             worker.start()
             try:
-                board = await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
+                await asyncio.wait_for(asyncio.wrap_future(worker.ready), READY_S)
                 say(worker.began)
                 receivers.start()  # only now it is certain that the state directory, with the queues, is ours
-                await self._serve(worker, board, receivers)
+                await self._serve(worker, receivers)
             finally:
                 await asyncio.to_thread(receivers.stop)
                 worker.stop()
@@ -164,19 +157,20 @@ class Service:
         say("stopped")
         return 0
 
-    async def _serve(self, worker: EngineWorker, board: RiskBoard, receivers: Receivers) -> None:
-        stop, ready = asyncio.Event(), (asyncio.Event(), asyncio.Event())
+    async def _serve(self, worker: EngineWorker, receivers: Receivers) -> None:
+        stop, gone = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        gates = _GateInForce(self._make_gate(worker, board, self._settings))
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(worker, board, gates)))
-        path = self._settings.state_path()
-        api, gate = self._settings.api, self._settings.gate
+        path, directory = self._settings.state_path(), self._settings.gate_path()
+        feed = await make_feed(worker, self._settings)
+        gate = GateProcess(directory, ["gate", "--beside", *self._arguments()], say)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload(worker, feed, gate)))
+        api = self._settings.api
         tls = Tls(Path(api.tls_certificate), Path(api.tls_key)) if api.tls_certificate else None
         with Reader.open(path / STORE) as store:
             app = create_app(
-                store, self._tokens(path), lambda: self._health(worker, gates.gate),
+                store, self._tokens(path), lambda: self._health(worker, feed),
                 checkpoint=lambda: _checkpoint(path),
                 undo=lambda action, actor: _undo(worker, action, actor),
                 reveal=lambda pseudonym, purpose, actor: _reveal(worker, pseudonym, purpose, actor),
@@ -192,40 +186,46 @@ class Service:
                 ),
                 push=lambda name, body, packed: _push(receivers, name, body, packed),
             )  # fmt: skip
+            answering = asyncio.Event()
+            guarding = asyncio.create_task(gate.run(feed.ready, stop))
             serving = [
-                asyncio.create_task(serve(app, api.listen, tls, ready=ready[0], stop=stop)),
-                asyncio.create_task(serve(gates, gate.listen, ready=ready[1], stop=stop)),
+                asyncio.create_task(serve(app, api.listen, tls, ready=answering, stop=gone)),
+                asyncio.create_task(feed.serve(directory / SOCKET, gone)),
             ]
-            parts: list[asyncio.Future[Any]] = [*serving, asyncio.ensure_future(asyncio.wrap_future(worker.failed))]
-            started = asyncio.gather(*(event.wait() for event in ready))
+            parts: list[asyncio.Future[Any]] = [
+                guarding,
+                *serving,
+                asyncio.ensure_future(asyncio.wrap_future(worker.failed)),
+            ]
+            started = asyncio.gather(answering.wait(), feed.ready.wait())
             await asyncio.wait([*parts, started], return_when=asyncio.FIRST_COMPLETED)
             if started.done():
                 self._say_ready(worker.feeders.sources)
                 await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             stop.set()
             started.cancel()
-            for part in parts:
-                if part.done() and part.exception() is not None:
-                    await asyncio.wait(serving)
-                    part.result()
+            await asyncio.wait([guarding])  # its last decisions are recorded while the feed is there
+            gone.set()
             await asyncio.wait(serving)
+            for part in parts:
+                if part.done():
+                    part.result()
 
-    def _make_gate(self, worker: EngineWorker, board: RiskBoard, settings: Settings) -> Gate:
-        return Gate(
-            lambda: make_decider(settings, limited(settings)), board.assess, time.time_ns,
-            lambda decision, _: worker.decided(decision), settings.gate, settings.policy.failure,
-        )  # fmt: skip
+    def _arguments(self) -> list[str]:
+        """Return the arguments with which another process reads the same settings."""
+        config = ["--config", str(self._config)] if self._config else []
+        return [*config, "--state", str(self._settings.state_path())]
 
-    async def _reload(self, worker: EngineWorker, board: RiskBoard, gates: _GateInForce) -> None:
+    async def _reload(self, worker: EngineWorker, feed: FeedServer, gate: GateProcess) -> None:
         try:
             new = self._read_again()
-            gate = self._make_gate(worker, board, new)
-            await asyncio.to_thread(gate.prepare)  # the new policy is whole before the first question reaches it
+            bundle = await asyncio.to_thread(policy_bundle, new)
             await asyncio.wrap_future(worker.call(lambda context: context.replace_settings(new)))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
-        gates.gate = gate
+        gate.reload()
+        feed.use(bundle)
         old, self._settings = self._settings, new
         waiting = [
             name for name in Settings.__dataclass_fields__
@@ -248,15 +248,37 @@ class Service:
             f"{settings.api.listen}; response: {settings.response.mode}"
         )
 
-    def _health(self, worker: EngineWorker, gate: Gate) -> dict[str, Any]:
+    def _health(self, worker: EngineWorker, feed: FeedServer) -> dict[str, Any]:
+        counted = next(iter(feed.heard.values()), {})
         return {
             "status": "ok" if worker.is_alive() else "the engine has stopped",
-            "questions": gate.counters.questions,
-            "undecided": sum(gate.counters.undecided.values()),
-            "unrecorded": gate.counters.unrecorded,
+            "gate": "ok" if feed.heard else "away",
+            **{name: counted.get(name, 0) for name in ("questions", "undecided", "unrecorded")},
             "behind": list(worker.behind()),
             "mode": {"gate": self._settings.gate.mode, "response": self._settings.response.mode},
         }
+
+
+async def make_feed(worker: EngineWorker, settings: Settings) -> FeedServer:
+    """Return what tells gates of a worker's risks and takes their decisions to it; raise `PolicyError`."""
+
+    async def snapshot(between: Callable[[], None]) -> News:
+        def read(context: Context) -> News:
+            news = context.news()
+            between()
+            return news
+
+        return await asyncio.wrap_future(await asyncio.to_thread(worker.call, read))
+
+    async def take(decisions: Sequence[Decision]) -> None:
+        await asyncio.wrap_future(worker.record(decisions))
+
+    def lost(count: int) -> None:
+        say(f"{count} decisions of the gate were answered and are lost to the record: a process of it was killed")
+
+    feed = FeedServer(snapshot, take, lost, await asyncio.to_thread(policy_bundle, settings))
+    worker.told = feed.publish
+    return feed
 
 
 def _push(receivers: Receivers, name: str, body: bytes, packed: bool) -> int | None:

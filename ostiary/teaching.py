@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 
-from ostiary.board import RiskBoard
 from ostiary.labelling import Said, facts_for_audit, find_subject, labels_of, make_label, withdrawn
 from ostiary.recorder import Recorder
 from ostiary.state import State
@@ -28,10 +27,10 @@ class Teacher:
     """Takes labels and their withdrawal, and has the risk core hear what is in force."""
 
     def __init__(
-        self, state: State, recorder: Recorder, risk: RiskEngine, board: RiskBoard, seed: int,
+        self, state: State, recorder: Recorder, risk: RiskEngine, seed: int,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
-        self._state, self._recorder, self._risk, self._board = state, recorder, risk, board
+        self._state, self._recorder, self._risk = state, recorder, risk
         self._seed, self._clock = seed, clock
         self._pool: ProcessPoolExecutor | None = None
         self._growing: Future[Forest | None] | None = None
@@ -104,10 +103,7 @@ class Teacher:
             self._growing = self._pool.submit(grow, self._labels, self._seed)
 
     def _take(self, feedback: Feedback) -> None:
-        with self._board.working():
-            self._risk.hear(feedback)
-            labelled = {label.entity for label in (*self.feedback.labels, *feedback.labels)}
-            self._board.refresh(entity for entity in labelled if entity is not None)
+        self._risk.hear(feedback)
         self.feedback = feedback
         facts = {
             "model": self._risk.revision, "labels": len(feedback.labels), "held_back": list(feedback.held_back)[:100],

@@ -2,7 +2,7 @@
 
 Guarantees: batches are judged as they come, all that has come in at once together and in event order; decisions are
 recorded before the gate hears of them, actions before they are taken; decisions that the gate made are recorded within
-`PAUSE_S`; commands run between batches. A failure is handed to whoever waits for `failed`.
+`PAUSE_S`, and told to be only then; commands run between batches. A failure is handed to whoever waits for `failed`.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
-from ostiary.board import RiskBoard
 from ostiary.countries import countries
 from ostiary.deciding import limited, make_decider
 from ostiary.deep import DeepLooks
@@ -29,6 +28,7 @@ from ostiary.recorder import Recorder
 from ostiary.referring import site_reference
 from ostiary.running import never_list
 from ostiary.settings import Settings, settings_digest
+from ostiary.sidecar.feed import News
 from ostiary.standing import Standing
 from ostiary.state import State
 from ostiary.store import ActionRecord, RunRecord
@@ -47,7 +47,7 @@ PAUSE_S = 0.05
 NEIGHBOURS_OF = 4
 """Entities of a batch that are compared with normal ones, the riskiest."""
 QUEUED = 256
-"""Decisions (64 times as many) and commands that may wait; the gate counts a lost record."""
+"""Commands that may wait."""
 
 T = TypeVar("T")
 
@@ -61,10 +61,12 @@ class EngineWorker(threading.Thread):
         super().__init__(name="engine", daemon=True)
         self._settings, self._actuator = settings, actuator
         self.feeders = Feeders(sources, watch, self._fail)
-        self._decisions: queue.Queue[Decision] = queue.Queue(QUEUED * 64)
+        self._decisions: queue.Queue[tuple[Sequence[Decision], Future[None]]] = queue.Queue()
         self._commands: queue.Queue[Callable[[Context], None]] = queue.Queue(QUEUED)
         self._stopping = threading.Event()
-        self.ready: Future[RiskBoard] = Future()
+        self.ready: Future[None] = Future()
+        self.told: Callable[[News], None] = _nobody
+        """Hears what is new of risks; set it once ready, then ask for everything by a command."""
         self.began = ""
         """How the model began; said once it is ready."""
         self.failed: Future[None] = Future()
@@ -75,9 +77,14 @@ class EngineWorker(threading.Thread):
         """End after what is queued; `join` waits for it."""
         self._stopping.set()
 
-    def decided(self, decision: Decision) -> None:
-        """Take a decision of the gate for the record; raise `queue.Full` where the record cannot keep up."""
-        self._decisions.put_nowait(decision)
+    def record(self, decisions: Sequence[Decision]) -> Future[None]:
+        """Take decisions of a gate for the record; what is returned is done when they are durable.
+
+        The gate bounds how many wait: it sends no more until these are done.
+        """
+        recorded: Future[None] = Future()
+        self._decisions.put((decisions, recorded))
+        return recorded
 
     def call(self, command: Callable[["Context"], T]) -> Future[T]:
         """Run something between two batches, with the engine and the state at hand."""
@@ -112,7 +119,7 @@ class EngineWorker(threading.Thread):
         self.began = context.keeper.began
         self.behind = context.recorder.behind
         self.feeders.start()
-        self.ready.set_result(context.board)
+        self.ready.set_result(None)
         while not self._stopping.is_set():
             self._turn(context)
         self.feeders.stop()
@@ -125,14 +132,18 @@ class EngineWorker(threading.Thread):
         """Judge and record what has come in; return whether batches had."""
         parts = self.feeders.take(0 if self._stopping.is_set() else PAUSE_S)
         if parts:
-            context.judge([source.name for source in tuple(self.feeders.sources)], parts)
-        decisions = _taken(self._decisions)
-        if decisions:
-            context.recorder.decisions(decisions)
+            context.judge([source.name for source in tuple(self.feeders.sources)], parts, self.told)
+        batches = _taken(self._decisions)
+        if batches:
+            context.recorder.decisions([decision for batch, _ in batches for decision in batch])
+            for _, recorded in batches:
+                if not recorded.cancelled():
+                    recorded.set_result(None)
         for command in _taken(self._commands):
             command(context)
         context.recorder.deep_looks(context.deep.take())
         context.teacher.turn()
+        context.tell(self.told)
         context.keep_standing()
         context.keep_state()
         context.engine.responder.expire(time.time_ns())
@@ -154,8 +165,8 @@ class Context:
         risk.locate(countries(settings.risk.countries))
         self._changes = risk.changes_told
         self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
-        self.board = RiskBoard(risk)
-        self.teacher = Teacher(state, self.recorder, risk, self.board, settings.risk.seed)
+        self.teacher = Teacher(state, self.recorder, risk, settings.risk.seed)
+        self._told = ""
 
     def begin(self) -> None:
         """Open the service's run in the records."""
@@ -170,16 +181,15 @@ class Context:
         began = {"model": self.engine.risk.revision, "state": self.engine.risk.origin, "how": self.keeper.began}
         self.recorder.asked("model.began", "ostiary", began)
 
-    def judge(self, names: Sequence[str], parts: Sequence[tuple[int, Batch]]) -> None:
+    def judge(self, names: Sequence[str], parts: Sequence[tuple[int, Batch]], told: Callable[[News], None]) -> None:
         """Carry what has come in through the house, in event order."""
         self.standing.judged(parts)
         started = time.perf_counter()
-        with self.board.working():
-            outcomes = self.engine.decide(join(names, parts, END_OF_TIME))
+        outcomes = self.engine.decide(join(names, parts, END_OF_TIME))
         if outcomes:  # how far the sources were read for them goes with them
             self.recorder.outcomes(outcomes, progress=self.standing.progress(self.recorder.run_id))
             self.standing.written()
-        self.board.publish([outcome.finding for outcome in outcomes])
+        self.tell(told)
         self.pace.count(sum(len(batch) for _, batch in parts), time.perf_counter() - started)
         self.engine.act(outcomes, time.time_ns())
         self.recorder.flush()
@@ -188,6 +198,20 @@ class Context:
         summary.add(outcomes)
         lines = summary.lines()
         self.recorder.entities(beside_normal(lines, self.engine.risk.nearest, NEIGHBOURS_OF))
+
+    def news(self) -> News:
+        """Return all that is known of risks now; `tell` goes on from there."""
+        risk = self.engine.risk
+        self._told = risk.revision
+        return News(risk.revision, risk.standings(time.time_ns()), whole=True)
+
+    def tell(self, told: Callable[[News], None]) -> None:
+        """Tell what is new of risks, or everything where another model reads them."""
+        risk = self.engine.risk
+        if self._told and risk.revision != self._told:
+            told(self.news())
+        elif changed := risk.changed(time.time_ns()):
+            told(News(risk.revision, changed, whole=False))
 
     def replace_settings(self, settings: Settings) -> None:
         """Go on with new settings of policy and response; nothing changes where they are refused."""
@@ -255,8 +279,7 @@ class Context:
         self._tell_changes()
         if self.keeper.due():
             self._write_standing()  # else a crash would teach it the same lines again
-            with self.board.working():
-                self.keeper.save(self.engine.risk, self.teacher.feedback)
+            self.keeper.save(self.engine.risk, self.teacher.feedback)
 
     def _tell_changes(self) -> None:
         risk = self.engine.risk
@@ -280,6 +303,10 @@ class Context:
 
     def _responder(self) -> Responder:
         return Responder(self.settings.response, self._actuator, never_list(self.settings, live=True), self.recorder)
+
+
+def _nobody(_: News) -> None:
+    """Hear nothing."""
 
 
 def _taken(waiting: "queue.Queue[Any]") -> list[Any]:

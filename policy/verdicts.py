@@ -1,17 +1,14 @@
 """Decisions that still hold, so that the same question need not be decided again at once.
 
-Guarantees: a decision is reused only for a question that differs in nothing but its time, with the same risk and the
-same policy, and no longer than its own time to live or `MAX_AGE_S`; a changed risk is another key. Holds at most
-`capacity` decisions; the oldest go first. No clock: the question brings the time.
+Guarantees: a decision is reused only under the key that it was kept under, and no longer than its own time to live or
+`MAX_AGE_S`; who asks puts into the key whatever the decision depends on besides the time. Holds at most `capacity`
+decisions; the oldest go first. No clock: the question brings the time.
 """
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import replace
 
-from policy.document import is_stale
-from policy.values import AccessRequest, Decision
-from risk.values import Assessment
+from policy.values import Decision
 
 MAX_AGE_S = 1.0
 
@@ -39,20 +36,3 @@ class Verdicts:
         self._held.move_to_end(key)
         if len(self._held) > self._capacity:
             self._held.popitem(last=False)
-
-
-def question_key(request: AccessRequest, assessment: Assessment | None, revision: str) -> Hashable:
-    """Return what a decision depends on, besides the time."""
-    known = assessment and (
-        is_stale(request, assessment),
-        assessment.risk,
-        assessment.level,
-        assessment.confidence,
-        assessment.reasons,
-        assessment.model_revision,
-    )
-    facts = tuple(sorted(request.environment.items()))
-    subject, where = request.subject, (request.network, request.place, request.sensor)
-    if subject.session_age_s is not None:  # the document tells whole minutes
-        subject = replace(subject, session_age_s=max(0, subject.session_age_s) // 60 * 60)
-    return revision, subject, request.resource, request.action, facts, where, request.history, known

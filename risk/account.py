@@ -18,6 +18,8 @@ from risk.values import Evidence, Level
 CUTS = ((Level.CRITICAL, 0.9), (Level.HIGH, 0.7), (Level.ELEVATED, 0.4), (Level.GUARDED, 0.2), (Level.LOW, 0.0))
 MARGIN = 0.05
 """A level is left only when the risk has fallen this far below where it began."""
+LEAST = 5e-5
+"""Weights below this round to nothing."""
 MAX_RECORDS = 24
 
 Key = tuple[str, str]
@@ -120,6 +122,11 @@ def reached(risk: float) -> Level:
     """Return the level of a risk alone."""
     rounded = round(risk, 4)
     return next(level for level, cut in CUTS if rounded >= cut)
+
+
+def remembered(level: Level, risk: float) -> Level:
+    """Return a level with hysteresis: from the one at the newest evidence down as far as the risk has fallen."""
+    return min(level, reached(risk + MARGIN), key=rank)
 
 
 def rank(level: Level) -> int:

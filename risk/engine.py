@@ -9,7 +9,7 @@ import hashlib
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -29,6 +29,7 @@ from risk.reference import Reference, default_reference
 from risk.relations import Binding, Relations, bindings, declared
 from risk.settings import RiskSettings
 from risk.snapshot import Snapshot, fill, take
+from risk.standing import Standing
 from risk.twins import Twins
 from risk.values import Assessment, Evidence, Finding
 from risk.windows import FEATURES, FlowView, FlowWindows
@@ -42,7 +43,7 @@ CHUNK = 16384
 GATE = 0.02
 """The models learn nothing from an entity whose risk lies above this."""
 STATELESS = frozenset(
-    {"_where", "_settings", "_behaviours", "_base", "_origin", "_labels", "_rules", "_gateways", "revision"}
+    {"_where", "_settings", "_behaviours", "_base", "_origin", "_labels", "_rules", "_gateways", "_told", "revision"}
 )
 """What a fresh engine of the same settings has by itself."""
 _KINDS = tuple(Kind)
@@ -91,6 +92,7 @@ class RiskEngine:
         self._normal = NormalRows()
         self._meter = Meter()
         self._labels = self._origin = ""
+        self._told: set[Entity] = set()
 
     def observe(self, batch: Batch) -> list[Finding]:
         """Count a merged batch, in event order, and return what it shows, in event order."""
@@ -117,6 +119,30 @@ class RiskEngine:
     def assess(self, entity: Entity, at: int) -> Assessment:
         """Return an entity's risk at an instant of event time, ns."""
         return self._ledger.assess(entity, at)
+
+    def standings(self, at: int) -> list[Standing]:
+        """Return everything that speaks against anybody, read at an instant (ns); `changed` goes on from there."""
+        self._ledger.touched = self._ledger.touched or set()
+        return self._read(self._ledger.known(), at)
+
+    def changed(self, at: int) -> list[Standing]:
+        """Return what is new since `standings`, read at an instant (ns): of each entity touched, or related to one.
+
+        A standing without parts says that nothing speaks against the entity any more. Labels change the whole.
+        """
+        touched = self._ledger.touched
+        if not touched:
+            return []
+        self._ledger.touched = set()
+        return self._read(touched, at)
+
+    def _read(self, entities: Iterable[Entity], at: int) -> list[Standing]:
+        around = sorted(self._relations.around(entities, at))
+        standings = [self._ledger.standing(entity, at) for entity in around]
+        found = [standing for standing in standings if standing.parts or standing.entity in self._told]
+        self._told.update(standing.entity for standing in found)
+        self._told.difference_update(standing.entity for standing in found if not standing.parts)
+        return found
 
     def hear(self, labels: Feedback) -> None:
         """Read every risk through these labels, and no others, from now on; the model revision changes with them."""
@@ -272,16 +298,22 @@ class RiskEngine:
             elif isinstance(item, Learn):
                 self._anomaly.learn(order[0], partial(self._ledger.suspects, at=order[0], above=GATE))
             elif isinstance(item, Binding):
-                self._relations.bind(item)
+                self._bind(item)
             else:
                 yield self._add(item)
 
     def _add(self, evidence: Evidence) -> Finding:
         self._seen[f"evidence_{evidence.detector}"] += 1
         for binding in self._gateways(evidence.entity, evidence.ts):
-            self._relations.bind(binding)
+            self._bind(binding)
         self._meter.found(evidence.ts, evidence.reason.startswith("anomaly."))
         return Finding(evidence, self._ledger.add(evidence))
+
+    def _bind(self, binding: Binding) -> None:
+        self._relations.bind(binding)
+        touched = self._ledger.touched
+        if touched is not None:
+            touched.add(binding.who)
 
 
 def _order(view: FlowView | LogView, row: int, place: int, number: int) -> Order:

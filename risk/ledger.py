@@ -15,13 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from risk.account import MARGIN, Account, rank, reached
+from risk.account import LEAST, Account, rank, reached, remembered
 from risk.relations import Path, Relation, Relations
-from risk.values import Assessment, Evidence, Level, Words
+from risk.standing import Part, Standing, confidence, support
+from risk.values import Assessment, Evidence, Words
 from sensors.values import Entity
 
-LEAST = 5e-5
-"""Weights below this round to nothing."""
 MODELS = "anomaly."
 TENTHS = 10_000
 TOLD = {Relation.USES: "used together with ", Relation.HAS: "the same card as ", Relation.BEHIND: "one network with "}
@@ -75,8 +74,8 @@ class NoLabels:
 class Ledger:
     """The accounts of all entities that evidence speaks against."""
 
-    UNSAVED = ("_overlay", "revision")
-    """Kept out of a saved state: labels are heard again."""
+    UNSAVED = ("_overlay", "revision", "touched")
+    """Kept out of a saved state: labels are heard again, and nobody has been told anything."""
 
     def __init__(self, capacity: int, revision: str, relations: Relations | None = None) -> None:
         self._capacity = capacity
@@ -86,6 +85,8 @@ class Ledger:
         self._overlay: Overlay = NoLabels()
         self._epoch = 0
         self.evicted = 0
+        self.touched: set[Entity] | None = None
+        """Entities whose account changed or was given up, where somebody wants to know."""
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -102,7 +103,9 @@ class Ledger:
             self._make_room(evidence.ts)
             account = self._accounts[evidence.entity] = Account()
         now = max(account.ts, evidence.ts)
-        before = _remembered(account, account.raw_risk(now))
+        if self.touched is not None:
+            self.touched.add(evidence.entity)
+        before = remembered(account.level, account.raw_risk(now))
         record = account.renew(evidence, now)
         record.counted = self._overlay.counted(record.evidence, record.weight)
         account.level = max(before, reached(account.raw_risk(now)), key=rank)
@@ -126,14 +129,29 @@ class Ledger:
         left = math.prod((1.0 - reading.weight for reading in readings), start=1.0)
         risk = round((1.0 - left) * TENTHS)
         shares = _shares(risk, [(reading.reason, reading.weight) for reading in readings])
-        level = max(reached(risk / TENTHS), _remembered(account, risk / TENTHS), key=rank)
+        level = max(reached(risk / TENTHS), remembered(account.level, risk / TENTHS), key=rank)
         age_s = (now - account.ts) / 1e9 if account.records else 0.0
         return Assessment(
-            at, entity, risk / TENTHS, level, _confidence(readings), age_s,
+            at, entity, risk / TENTHS, level, confidence(support(reading.count) for reading in readings), age_s,
             readings[0].half_life_s if readings else 0.0, tuple(reading.reason for reading in readings),
             tuple(reading.words for reading in readings),
             {reason: share / TENTHS for reason, share in shares.items()}, self.revision,
         )  # fmt: skip
+
+    def standing(self, entity: Entity, at: int) -> Standing:
+        """Return what lets others read an entity's risk at `at` (ns) or later, until something new is known."""
+        account = self._account(entity) or Account()
+        now = max(at, account.ts)
+        parts = tuple(
+            Part(reading.reason, reading.weight, reading.half_life_s, support(reading.count))
+            for reading in self._readings(account, entity, now)
+        )
+        age_s = (now - account.ts) / 1e9 if account.records else 0.0
+        return Standing(now, entity, account.level, age_s, parts)
+
+    def known(self) -> Iterable[Entity]:
+        """Return the entities that evidence or a label speaks against."""
+        return dict.fromkeys((*self._accounts, *self._overlay.accused()))
 
     def readings(self, entity: Entity, at: int) -> list[Reading]:
         """Return the reasons that count at an instant, strongest first."""
@@ -145,8 +163,7 @@ class Ledger:
 
         Those that have all their risk from others are left out: there is no end to them.
         """
-        known = dict.fromkeys((*self._accounts, *self._overlay.accused()))
-        ranked = ((-self.risk(entity, at), entity) for entity in known)
+        ranked = ((-self.risk(entity, at), entity) for entity in self.known())
         best = heapq.nsmallest(limit, (item for item in ranked if item[0] < 0))
         return [self.assess(entity, at) for _, entity in best]
 
@@ -218,11 +235,8 @@ class Ledger:
         for _, entity in heapq.nsmallest(max(self._capacity // 16, 1), ranked):
             del self._accounts[entity]
             self.evicted += 1
-
-
-def _remembered(account: Account, risk: float) -> Level:
-    """Return the level with hysteresis: from the one at the newest evidence down as far as the risk has fallen."""
-    return min(account.level, reached(risk + MARGIN), key=rank)
+            if self.touched is not None:
+                self.touched.add(entity)
 
 
 def _shares(total: int, weights: list[tuple[str, float]]) -> dict[str, int]:
@@ -233,9 +247,3 @@ def _shares(total: int, weights: list[tuple[str, float]]) -> dict[str, int]:
     shares = [int(total * pull / sum(pulls)) for pull in pulls]
     shares[0] += total - sum(shares)
     return {reason: share for (reason, _), share in zip(weights, shares, strict=True)}
-
-
-def _confidence(readings: list[Reading]) -> float:
-    """Return 0..1, rising with the number of reasons and, slower, of observations."""
-    support = sum(1 + 0.25 * math.log2(max(reading.count, 1)) for reading in readings)
-    return round(1.0 - 0.5**support, 4)

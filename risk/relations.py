@@ -16,7 +16,7 @@ ends. What passes is at most half of the origin's risk: no level above elevated 
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -106,6 +106,20 @@ class Relations:
         best: dict[Entity, Path] = {}
         self._walk(best, entity, edges, (entity, at, 1.0, None))
         return list(best.values())
+
+    def around(self, entities: Iterable[Entity], at: int) -> set[Entity]:
+        """Return these entities and all that risk of theirs reaches at an instant (ns)."""
+        found = set(entities)
+        latest = found
+        for _ in range(DEPTH):
+            latest = {
+                other
+                for entity in latest
+                for other, edge in self._edges.get(entity, {}).items()
+                if at - edge.ts <= KEEP_NS
+            } - found
+            found |= latest
+        return found
 
     def _walk(self, best: dict[Entity, Path], here: Entity, edges: _Edges, way: _Way, depth: int = DEPTH) -> None:
         start, at, left, first = way

@@ -1,34 +1,31 @@
 """What of an entity's risk can be handed to somebody else, so that they read it at any later instant.
 
-Guarantees: `assessed` gives, for any instant, the risk that the ledger gives for it as long as nothing new is known of
-the entity; without texts, which stay where evidence is kept. Imports nothing heavy.
+Guarantees: for any later instant `assessed` gives the risk, level, confidence and reasons that the ledger gives, as
+long as nothing new is known of the entity, and without texts, which stay where evidence is kept. Two cases are only
+close: where several sensors told of one behaviour, the one that counts most when the standing was made goes on to
+count; what comes from others decays as their strongest reason does. Imports nothing heavy.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from risk.account import LEAST, rank, reached, remembered
 from risk.values import Assessment, Level
 from sensors.entities import Entity
-
-LEVELS = (
-    (Level.CRITICAL, 0.9),
-    (Level.HIGH, 0.7),
-    (Level.ELEVATED, 0.4),
-    (Level.GUARDED, 0.2),
-    (Level.LOW, 0.0),
-)
-MARGIN = 0.05
-"""A level is left only when the risk has fallen this far below where it began."""
-LEAST = 5e-5
-"""Weights below this round to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One reason: what it weighs (0..1) at the standing's instant, and how fast that halves."""
+    """One reason."""
 
     reason: str
     weight: float
+    """0..1, at the standing's instant."""
     half_life_s: float
+    """0: it doesn't decay."""
+    support: float
+    """What it adds to the confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +36,35 @@ class Standing:
     """Instant of the weights, ns of event time."""
     entity: Entity
     level: Level
-    confidence: float
+    """At the newest evidence."""
     age_s: float
     """Seconds, at `ts`, since the newest evidence."""
     parts: tuple[Part, ...]
     """Strongest first; empty where nothing speaks against the entity."""
-    model_revision: str
 
 
-def assessed(standing: Standing, at: int) -> Assessment:
+def assessed(standing: Standing, at: int, model_revision: str) -> Assessment:
     """Return the assessment at an instant (ns); one before the standing's counts as that."""
-    now = max(at, standing.ts)
-    elapsed_s = (now - standing.ts) / 1e9
-    left, reasons = 1.0, []
+    elapsed_s = max(at - standing.ts, 0) / 1e9
+    left = []
     for part in standing.parts:
-        weight = part.weight * 2.0 ** (-elapsed_s / part.half_life_s) if part.half_life_s > 0 else part.weight
+        weight = part.weight * math.exp2(-elapsed_s / part.half_life_s) if part.half_life_s > 0 else part.weight
         if weight >= LEAST:
-            left *= 1.0 - weight
-            reasons.append((weight, part))
-    risk = round((1.0 - left) * 10_000) / 10_000
-    reasons.sort(key=lambda item: (-item[0], item[1].reason))
+            left.append((weight, part))
+    left.sort(key=lambda item: (-item[0], item[1].reason))
+    risk = round((1.0 - math.prod((1.0 - weight for weight, _ in left), start=1.0)) * 10_000) / 10_000
+    level = max(reached(risk), remembered(standing.level, risk), key=rank)
     return Assessment(
-        at, standing.entity, risk, _level(standing.level, risk), standing.confidence, standing.age_s + elapsed_s,
-        reasons[0][1].half_life_s if reasons else 0.0, tuple(part.reason for _, part in reasons), (), {},
-        standing.model_revision,
+        at, standing.entity, risk, level, confidence(part.support for _, part in left), standing.age_s + elapsed_s,
+        left[0][1].half_life_s if left else 0.0, tuple(part.reason for _, part in left), (), {}, model_revision,
     )  # fmt: skip
 
 
-def _level(held: Level, risk: float) -> Level:
-    """Return the level with hysteresis: the one held, until the risk has fallen well below where it began."""
-    for level, cut in LEVELS:
-        if level is held or risk >= cut:
-            return level if risk + MARGIN >= cut else _level_of(risk + MARGIN)
-    return Level.LOW
+def support(count: int) -> float:
+    """Return what a reason that rests on so many observations adds to the confidence."""
+    return 1.0 + 0.25 * math.log2(max(count, 1))
 
 
-def _level_of(risk: float) -> Level:
-    return next(level for level, cut in LEVELS if risk >= cut)
+def confidence(supports: Iterable[float]) -> float:
+    """Return 0..1, rising with the number of reasons and, slower, of observations."""
+    return round(1.0 - 0.5 ** sum(supports), 4)

@@ -11,7 +11,8 @@ from ostiary.cli.options import read_settings
 @click.option("--config", metavar="FILE", help="Settings file; default ./ostiary.toml or /etc/ostiary/.")
 @click.option("--state", metavar="DIR", help="State directory (settings: state_dir).")
 @click.option("--listen", metavar="ADDRESS", help="Where gateways ask (settings: gate.listen).")
-def command(config: str | None, state: str | None, listen: str | None) -> int:
+@click.option("--beside", is_flag=True, hidden=True, help="An engine starts it, and ends it.")
+def command(config: str | None, state: str | None, listen: str | None, beside: bool) -> int:
     """Answer gateways, and nothing else: what `ostiary up` starts beside the engine, to be run by itself.
 
     It follows the engine over a unix socket in gate.directory and answers from memory; while the engine is away it goes
@@ -33,4 +34,4 @@ def command(config: str | None, state: str | None, listen: str | None) -> int:
         gate = dataclasses.replace(settings.gate, listen=listen or settings.gate.listen)
         return dataclasses.replace(settings, gate=gate)
 
-    return Supervisor(read(), read).run()
+    return Supervisor(read(), read, beside=beside).run()

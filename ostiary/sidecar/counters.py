@@ -15,8 +15,8 @@ BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen")
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
-    "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost", "closed",
-    "handed_on", "taken", "bad_pages", "signals", "bad_signals", "step_ups", "wrong_guesses",
+    "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
+    "handed_on", "taken", "bad_pages",
 )  # fmt: skip
 CODES = (
     "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",

@@ -7,6 +7,7 @@ record before it is answered, and one that the record cannot take is answered al
 not shut out everybody. Each failure is counted by its code. Knows no packet and no rule, and keeps no clock.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -16,7 +17,8 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
 from policy.errors import DialectError, EngineUnavailableError, PolicyError
-from policy.gateways.values import Credentials, Question, Ruling
+from policy.gateways.values import NOTHING, Credentials, Question, Ruling
+from policy.history import Histories
 from policy.values import AccessRequest, Decision, Resource, Subject, Verdict
 from policy.verdicts import Verdicts
 from risk.values import Assessment
@@ -27,6 +29,7 @@ LAST_KNOWN = 65_536
 EDGE_NS = 60_000_000_000
 """Windows of time in a policy begin and end on a minute: no decision is used across one."""
 _ALLOWING = frozenset({Verdict.ALLOW, Verdict.THROTTLE})
+_REFUSING = frozenset({Verdict.DENY, Verdict.ISOLATE})
 
 
 class Decides(Protocol):
@@ -59,10 +62,10 @@ class Door:
         routes: Routes,
         mirror: Mirror,
         identities: Identifies,
-        record: Callable[[Decision, bool], None],
+        record: Callable[[Decision], None],
         counters: Counters,
     ) -> None:
-        """`record` gets each fresh decision and whether it is enforced, and raises where it cannot take it."""
+        """`record` gets each fresh decision, and raises where it cannot take it."""
         self.routes, self.mirror, self.identities, self.counters = routes, mirror, identities, counters
         self.decider: Decides | None = None
         self.overloaded = False
@@ -71,6 +74,7 @@ class Door:
         """Where to send a browser that has to prove itself anew; "" where it is only told so."""
         self._record = record
         self._verdicts = Verdicts()
+        self._histories = Histories()
         self._last: OrderedDict[Hashable, Decision] = OrderedDict()
         self._buckets = Buckets()
 
@@ -126,14 +130,15 @@ class Door:
             raise EngineUnavailableError("no policy is known yet")
         subject = self.identities.subject(question.address, question.credentials, now)
         resource = Resource(question.kind, route.name, route.sensitivity)
-        version = self.mirror.version(subject.entity)
-        key = (decider.revision, subject, resource, question.method, question.gateway, version, now // EDGE_NS)
+        version, history = self.mirror.version(subject.entity), self._histories.of(subject.entity, now)
+        key = (decider.revision, subject, resource, question.method, question.gateway, version, history, now // EDGE_NS)
         network, facts = self.identities.network(question.address), {"gateway": question.gateway}
-        return decider, AccessRequest(now, subject, resource, question.method, facts, network), key
+        request = AccessRequest(now, subject, resource, question.method, facts, network, history=history)
+        return decider, request, key
 
-    def _hand_on(self, decision: Decision, route: Route) -> None:
+    def _hand_on(self, decision: Decision) -> None:
         try:
-            self._record(decision, route.enforce)
+            self._record(decision)
         except Exception:  # noqa: BLE001 - the record's trouble is not the client's
             self.counters.add("unrecorded")
 
@@ -146,7 +151,9 @@ class Door:
         else:
             self._verdicts.keep(key, decision)
             self._remember(_same(question, route), decision)
-            self._hand_on(decision, route)
+            self._hand_on(decision)
+            if decision.verdict in _REFUSING:
+                self._histories.note(decision.entity, now)
         verdict, enforce = decision.verdict, route.enforce
         self.counters.verdict(verdict, enforce)
         if not enforce:
@@ -188,5 +195,7 @@ class Door:
 
 
 def _same(question: Question, route: Route) -> Hashable:
-    """Return what makes two questions the same but for time and risk."""
-    return question.address, question.credentials, route.name, question.method, question.kind
+    """Return what makes two questions the same but for time and risk; credentials are not kept, their digest is."""
+    brought = question.credentials
+    proof = b"" if brought == NOTHING else hashlib.sha256(repr(brought).encode("utf-8", "replace")).digest()
+    return question.address, proof, route.name, question.method, question.kind

@@ -1,9 +1,9 @@
 """The engine's end of the feed: tells every gate what it needs, and takes their decisions in.
 
-Guarantees: only processes of our own user, or of the one that is named, are heard (SO_PEERCRED, unix(7)); a gate is
-told everything once and every change after it, in order; one that doesn't keep up is disconnected rather than waited
-for, and begins anew; a record counts as taken when the engine has made it durable. Belongs to the event loop's thread,
-`publish` alone may be called from any.
+Guarantees: only processes of our own user, or of root, are heard (SO_PEERCRED, unix(7)); a gate is told everything once
+and every change after it, in order; one that doesn't keep up is disconnected rather than waited for, and begins anew; a
+record counts as taken when the engine has made it durable. Belongs to the event loop's thread, `publish` alone may be
+called from any.
 """
 
 import asyncio
@@ -12,11 +12,14 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ostiary.listening import UnixAddress, bind
 from ostiary.sidecar.frames import (
+    HEARD,
     HELLO,
     LOST,
     RECORDS,
@@ -40,8 +43,20 @@ MOST_WAITING = 64 << 20
 """Bytes that a gate may leave unread."""
 _PEER = struct.Struct("3i")
 
-Snapshot = Callable[[Callable[[list[Standing]], None]], None]
-"""Has the engine call back, between two batches and from its thread, with all standings."""
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the engine says of risks."""
+
+    model: str
+    """The model's revision."""
+    standings: Sequence[Standing]
+    whole: bool
+    """Everything that there is; else what is new."""
+
+
+Snapshot = Callable[[Callable[[], None]], Awaitable[News]]
+"""Returns everything; calls back (from any thread) between what it read and whatever is published later."""
 
 
 class FeedServer:
@@ -50,40 +65,37 @@ class FeedServer:
     def __init__(
         self,
         snapshot: Snapshot,
-        take: Callable[[Sequence[tuple[Decision, bool]]], Awaitable[None]],
+        take: Callable[[Sequence[Decision]], Awaitable[None]],
         lost: Callable[[int], None],
-        model: str,
         bundle: Bundle,
     ) -> None:
         """`take` returns when the decisions are durable; `lost` is told of decisions that never will be."""
-        self._snapshot, self._take, self._lost = snapshot, take, lost
-        self._model, self._bundle = model, bundle
+        self._snapshot, self._take, self._lost, self._bundle = snapshot, take, lost, bundle
         self._gates: dict[asyncio.StreamWriter, list[bytes] | None] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def serve(self, path: Path, stop: asyncio.Event, uid: int | None = None) -> None:
-        """Serve until stopped; raise OSError where the socket cannot be made. `uid` may connect, beside our own."""
         self._loop = asyncio.get_running_loop()
-        allowed = {os.geteuid(), 0 if uid is None else uid}
+        self._talks: set[asyncio.Task[None]] = set()
+        self.heard: dict[int, Mapping[str, int]] = {}
+        """What each process of the gate said last; those that are connected."""
+        self.ready = asyncio.Event()
+        """All processes of a gate have answered by what they were told."""
+
+    async def serve(self, path: Path, stop: asyncio.Event) -> None:
+        """Serve until stopped; raise `ListenError`."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(lambda r, w: self._talk(r, w, allowed), str(path), limit=1 << 20)
-        if uid is not None and os.geteuid() == 0:
-            os.chown(path, uid, -1)
-        path.chmod(0o600)
-        async with server:
+        listener = bind(UnixAddress(path))
+        async with await asyncio.start_unix_server(self._talk, sock=listener, limit=1 << 20):
             while not stop.is_set():
                 self._tell([frame(SYNCED, {"at": time.time_ns()})])
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), BEAT_S)
-            for writer in tuple(self._gates):
-                writer.close()
+            for talk in tuple(self._talks):
+                talk.cancel()
         path.unlink(missing_ok=True)
 
-    def publish(self, standings: Iterable[Standing]) -> None:
-        """Tell all gates of changed risks; from any thread."""
-        frames = list(risk_frames(self._model, standings))
-        if frames and self._loop is not None:
+    def publish(self, news: News) -> None:
+        """Tell all gates of risks; from any thread."""
+        frames = list(_frames(news))
+        if frames:
             self._loop.call_soon_threadsafe(self._tell, frames)
 
     def use(self, bundle: Bundle) -> None:
@@ -102,43 +114,51 @@ class FeedServer:
                     writer.transport.abort()
                     self._gates.pop(writer, None)
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: set[int]) -> None:
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        numbers: set[int] = set()
+        task = asyncio.current_task()
+        assert task is not None
+        self._talks.add(task)
         try:
             peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-            if _PEER.unpack(peer)[1] not in allowed:
+            if _PEER.unpack(peer)[1] not in (0, os.geteuid()):
                 return
-            writer.write(frame(HELLO, {"version": VERSION, "model": self._model}))
-            writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
-            await asyncio.gather(self._tell_all(writer), self._listen(reader, writer))
-        except (OSError, EOFError, FrameError):
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._tell_all(writer))
+                both.create_task(self._listen(reader, writer, numbers))
+        except* (OSError, EOFError, FrameError, KeyError, ValueError, TypeError):
             pass  # the gate connects again and is told everything anew
         finally:
+            self._talks.discard(task)
             self._gates.pop(writer, None)
+            for number in numbers:
+                self.heard.pop(number, None)
             writer.close()
 
     async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
-        """Tell one gate everything; every change that the engine's thread publishes later comes after it."""
-        loop = asyncio.get_running_loop()
-        told: asyncio.Future[list[Standing]] = loop.create_future()
+        """Tell one gate everything; every change that the engine publishes later comes after it."""
 
-        def subscribe(standings: list[Standing]) -> None:
-            self._gates[writer] = []
-            if not told.done():
-                told.set_result(standings)
+        def subscribe() -> None:
+            if not writer.is_closing():
+                self._gates[writer] = []
 
-        def from_engine(standings: list[Standing]) -> None:
-            loop.call_soon_threadsafe(subscribe, standings)
+        def from_engine() -> None:
+            self._loop.call_soon_threadsafe(subscribe)
 
-        await asyncio.to_thread(self._snapshot, from_engine)
-        for part in risk_frames(self._model, await told):
+        news = await self._snapshot(from_engine)
+        writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
+        for part in _frames(news):
             writer.write(part)
             await writer.drain()
-        writer.write(frame(SYNCED, {"at": time.time_ns()}))
-        held, self._gates[writer] = self._gates[writer] or [], None
-        for part in held:
-            writer.write(part)
+        while held := self._gates.get(writer):
+            self._gates[writer] = []
+            for part in held:
+                writer.write(part)
+            await writer.drain()
+        if writer in self._gates:
+            self._gates[writer] = None
 
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbers: set[int]) -> None:
         while True:
             kind, payload = await read_frame(reader)
             if kind == RECORDS:
@@ -147,3 +167,17 @@ class FeedServer:
                 writer.write(frame(TAKEN, {"count": len(rows)}))
             elif kind == LOST:
                 self._lost(int(unpack(payload)["count"]))
+            elif kind == HEARD:
+                told = {name: int(value) for name, value in unpack(payload).items()}
+                numbers.add(told["number"])
+                self.heard[told["number"]] = told
+                if all(number in self.heard for number in range(told["of"])):
+                    self.ready.set()
+
+
+def _frames(news: News) -> Iterator[bytes]:
+    if news.whole:
+        yield frame(HELLO, {"version": VERSION, "model": news.model})
+    yield from risk_frames(news.standings)
+    if news.whole:
+        yield frame(SYNCED, {"at": time.time_ns()})

@@ -7,7 +7,7 @@ leaves the one before in force; a snapshot holds the frames as they came, sealed
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.frames import (
     BUNDLE,
+    HEARD,
     HELLO,
-    REVOKE,
     RISKS,
     SYNCED,
     TAKEN,
@@ -32,8 +32,9 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.sealed import Sealing, read_sealed
 from policy.errors import PolicyError
-from sensors.entities import Entity, EntityKind
 
+SOCKET = "feed.sock"
+"""In the directory of the gates; the engine listens there."""
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 FLUSH_S = 0.05
 """Records wait this long for others to go with them."""
@@ -51,10 +52,9 @@ class Follower:
         self,
         door: Door,
         make_decider: MakeDecider,
-        revoke: Callable[[Iterable[Entity]], None],
         say: Callable[[str], None],
     ) -> None:
-        self._door, self._make, self._revoke, self._say = door, make_decider, revoke, say
+        self._door, self._make, self._say = door, make_decider, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
         self.changed = False
@@ -71,8 +71,6 @@ class Follower:
             self.use(unpack(payload))
         elif kind == SYNCED:
             self._synced(int(unpack(payload)["at"]))
-        elif kind == REVOKE:
-            self._revoke(Entity(EntityKind(kind), name) for kind, name in unpack(payload)["entities"])
 
     def use(self, bundle: dict[str, Any]) -> None:
         """Decide by another bundle from now on; where it doesn't compile the one before stays in force."""
@@ -92,18 +90,14 @@ class Follower:
         self._make = make_decider
 
     def _risks(self, payload: bytes) -> None:
-        changed = list(read_risks(payload))
         mirror = self._coming or self._door.mirror
-        for standing in changed:
+        for standing in read_risks(payload):
             mirror.put(standing)
         self.changed = True
-        if self._coming is None:
-            self._revoke(standing.entity for standing in changed)
 
     def _synced(self, at: int) -> None:
         if self._coming is not None:
             self._door.mirror, self._coming = self._coming, None
-            self._revoke(standing.entity for standing in self._door.mirror.standings())
         self._door.mirror.synced_ns = at
         self._door.counters.put("synced_ns", at)
         self._door.counters.put("risks", len(self._door.mirror))
@@ -114,7 +108,7 @@ class Follower:
         yield frame(HELLO, {"model": mirror.revision})
         if self._bundle:
             yield frame(BUNDLE, self._bundle)
-        yield from risk_frames(mirror.revision, mirror.standings())
+        yield from risk_frames(mirror.standings())
         yield frame(SYNCED, {"at": mirror.synced_ns})
 
     async def save(self, path: Path, key: bytes) -> None:
@@ -146,8 +140,12 @@ class Follower:
 class Feed:
     """The connection to the engine, made again for as long as the gate runs."""
 
-    def __init__(self, path: Path, follower: Follower, outbox: Outbox, counters: Counters) -> None:
+    def __init__(
+        self, path: Path, follower: Follower, outbox: Outbox, counters: Counters, said: Callable[[], dict[str, int]]
+    ) -> None:
+        """`said` gives what the engine is told with each beat: {"number", "of", ...}."""
         self._path, self._follower, self._outbox, self._counters = path, follower, outbox, counters
+        self._said = said
         self.connected = False
 
     async def run(self) -> None:
@@ -177,6 +175,8 @@ class Feed:
                     self._counters.add("taken", count)
                 else:
                     self._follower.take(kind, payload)
+                    if kind == SYNCED:
+                        writer.write(frame(HEARD, self._said()))
         except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
             pass  # whatever it was, the connection is made again and everything told anew
         finally:

@@ -2,12 +2,13 @@
 
     engine -> gate   HELLO   {"version", "model"}       everything that follows is new
                      BUNDLE  {"modules", "data", "revision"}
-                     RISKS   [model, [standing, ...]]   a standing without parts is to be forgotten
+                     RISKS   [standing, ...]            a standing without parts is to be forgotten
                      SYNCED  {"at"}                     all that is known up to this instant has been told
-                     REVOKE  {"entities": [...]}        connections of these are to be judged again
                      TAKEN   {"count"}                  so many records of this connection are durable
-    gate -> engine   RECORDS [record, ...]              decisions, in the order in which they were made
-                     LOST    {"count", "why"}           decisions that were answered and can't be recorded
+    gate -> engine   HEARD   {"number", "of", ...}      this process answers by what it was told; again and again, with
+                                                        what was counted
+                     RECORDS [record, ...]              decisions, in the order in which they were made
+                     LOST    {"count"}                  decisions that were answered and can't be recorded
 
 Payloads are JSON. Guarantees: what doesn't fit is a `FrameError`, never a guess; a frame has at most `MAX_FRAME` bytes.
 """
@@ -15,7 +16,8 @@ Payloads are JSON. Guarantees: what doesn't fit is a `FrameError`, never a guess
 import asyncio
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ostiary.errors import OstiaryError
@@ -29,8 +31,8 @@ VERSION: Final = 1
 MAX_FRAME: Final = 64 << 20
 CHUNK: Final = 250
 """Standings or records in a frame: about a millisecond of work."""
-HELLO, BUNDLE, RISKS, SYNCED, REVOKE, TAKEN = b"H", b"B", b"R", b"S", b"V", b"T"
-RECORDS, LOST = b"D", b"L"
+HELLO, BUNDLE, RISKS, SYNCED, TAKEN = b"H", b"B", b"R", b"S", b"T"
+HEARD, RECORDS, LOST = b"A", b"D", b"L"
 _HEAD = struct.Struct(">Ic")
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -71,35 +73,33 @@ def bundle_frame(modules: Mapping[str, str], data: Mapping[str, Any], revision: 
     return frame(BUNDLE, {"modules": dict(modules), "data": dict(data), "revision": revision})
 
 
-def risk_frames(model: str, standings: Iterable[Standing]) -> Iterable[bytes]:
+def risk_frames(standings: Iterable[Standing]) -> Iterator[bytes]:
     """Yield the frames of standings."""
     rows: list[Any] = []
     for standing in standings:
-        parts = [[part.reason, round(part.weight, 6), part.half_life_s] for part in standing.parts]
+        parts = [[part.reason, round(part.weight, 9), part.half_life_s, part.support] for part in standing.parts]
         entity = standing.entity
-        newest = [standing.ts, standing.level.value, standing.confidence, standing.age_s]
-        rows.append([entity.kind.value, entity.id, *newest, parts])
+        rows.append([entity.kind.value, entity.id, standing.ts, standing.level.value, standing.age_s, parts])
         if len(rows) == CHUNK:
-            yield frame(RISKS, [model, rows])
+            yield frame(RISKS, rows)
             rows = []
     if rows:
-        yield frame(RISKS, [model, rows])
+        yield frame(RISKS, rows)
 
 
-def read_risks(payload: bytes) -> Iterable[Standing]:
+def read_risks(payload: bytes) -> Iterator[Standing]:
     """Yield the standings of a frame; raise `FrameError`."""
     try:
-        model, rows = json.loads(payload)
-        for kind, name, ts, level, confidence, age_s, parts in rows:
+        for kind, name, ts, level, age_s, parts in json.loads(payload):
             yield Standing(
-                int(ts), Entity(EntityKind(kind), str(name)), Level(level), float(confidence), float(age_s),
-                tuple(Part(str(reason), float(weight), float(half)) for reason, weight, half in parts), str(model),
+                int(ts), Entity(EntityKind(kind), str(name)), Level(level), float(age_s),
+                tuple(Part(str(reason), float(w), float(half), float(support)) for reason, w, half, support in parts),
             )  # fmt: skip
     except (ValueError, TypeError, RecursionError) as error:
         raise FrameError("a payload holds no standings") from error
 
 
-def record(decision: Decision, enforced: bool) -> list[Any]:
+def record(decision: Decision) -> list[Any]:
     """Return a decision as a frame carries it (JSON values)."""
     answer = {
         "verdict": decision.verdict.value,
@@ -109,19 +109,17 @@ def record(decision: Decision, enforced: bool) -> list[Any]:
     }
     shadow = decision.shadow and [decision.shadow.revision, decision.shadow.verdict, decision.shadow.because]
     revisions = [decision.policy_revision, decision.model_revision]
-    return [decision.ts, dict(decision.document), answer, *revisions, enforced, shadow]
+    return [decision.ts, dict(decision.document), answer, *revisions, shadow]
 
 
-def read_records(records: Sequence[Any]) -> list[tuple[Decision, bool]]:
-    """Return the decisions of a frame and whether each was enforced; raise `FrameError` where one is none."""
-    from dataclasses import replace
-
+def read_records(records: Sequence[Any]) -> list[Decision]:
+    """Return the decisions of a frame; raise `FrameError` where one is none."""
     found = []
     for item in records:
         try:
-            ts, document, answer, policy, model, enforced, shadow = item
+            ts, document, answer, policy, model, shadow = item
             decision = recorded_decision(document, ts, answer, policy, model)
-            found.append((replace(decision, shadow=ShadowAnswer(*shadow)) if shadow else decision, bool(enforced)))
+            found.append(replace(decision, shadow=ShadowAnswer(*shadow)) if shadow else decision)
         except Exception as error:
             raise FrameError("a record is no decision") from error
     return found

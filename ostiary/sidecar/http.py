@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
@@ -116,8 +116,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses of it
         counters = self._server.door.counters
         if len(self._server.connections) >= MAX_CONNECTIONS or self._server.draining:
             counters.add("connections_refused")

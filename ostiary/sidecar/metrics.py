@@ -24,11 +24,6 @@ _PLAIN = {
     "restarts": "Processes started again",
     "feed_lost": "Connections to the engine that ended",
     "bad_pages": "Pages of the gate's own that could not be answered",
-    "signals": "Security events that were taken in",
-    "bad_signals": "Security events that were refused",
-    "step_ups": "Subjects that proved themselves again",
-    "wrong_guesses": "Codes that were wrong or one too many",
-    "closed": "Live connections ended because their subject is no longer let in",
 }
 _STATES = {
     "connections": "Open connections of gateways",

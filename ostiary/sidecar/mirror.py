@@ -13,8 +13,8 @@ from risk.standing import Part, Standing, assessed
 from risk.values import Assessment, Level
 from sensors.entities import Entity, EntityKind
 
-_HEAD = struct.Struct("<qqfHB")  # instant of the weights and of the newest evidence, confidence, revision, level
-_PART = struct.Struct("<Hff")
+_HEAD = struct.Struct("<qdB")  # instant of the weights, seconds since the newest evidence, level
+_PART = struct.Struct("<Hddf")  # reason, weight, half-life, support
 _LEVELS = tuple(Level)
 
 
@@ -39,16 +39,12 @@ class Mirror:
         if not standing.parts:
             self._held.pop(key, None)
             return
-        head = _HEAD.pack(
-            standing.ts, standing.ts - int(standing.age_s * 1e9), standing.confidence,
-            self._number(standing.model_revision), _LEVELS.index(standing.level),
-        )  # fmt: skip
-        parts = [_PART.pack(self._number(part.reason), part.weight, part.half_life_s) for part in standing.parts]
+        head = _HEAD.pack(standing.ts, standing.age_s, _LEVELS.index(standing.level))
+        parts = [
+            _PART.pack(self._number(part.reason), part.weight, part.half_life_s, part.support)
+            for part in standing.parts
+        ]
         self._held[key] = head + b"".join(parts)
-
-    def clear(self) -> None:
-        """Forget all standings: the engine begins to tell them anew."""
-        self._held.clear()
 
     def version(self, entity: Entity) -> bytes:
         """Return what changes whenever the engine says something new of an entity."""
@@ -58,7 +54,7 @@ class Mirror:
         """Return an entity's assessment at an instant (ns); None where the engine was never heard."""
         held = self._held.get(_key(entity))
         if held is not None:
-            return assessed(self._standing(entity, held), at)
+            return assessed(self._standing(entity, held), at, self.revision)
         if not self.synced_ns:
             return None
         return Assessment(min(at, self.synced_ns), entity, 0.0, Level.LOW, 0.0, 0.0, 0.0, (), (), {}, self.revision)
@@ -73,17 +69,15 @@ class Mirror:
             yield self._standing(Entity(EntityKind(kind), name), held)
 
     def _standing(self, entity: Entity, held: bytes) -> Standing:
-        ts, newest, confidence, revision, level = _HEAD.unpack_from(held)
+        ts, age_s, level = _HEAD.unpack_from(held)
         parts = tuple(
-            Part(self._texts[reason], weight, half_life_s)
-            for reason, weight, half_life_s in _PART.iter_unpack(held[_HEAD.size :])
+            Part(self._texts[reason], weight, half_life_s, support)
+            for reason, weight, half_life_s, support in _PART.iter_unpack(held[_HEAD.size :])
         )
-        return Standing(
-            ts, entity, _LEVELS[level], round(confidence, 4), (ts - newest) / 1e9, parts, self._texts[revision]
-        )
+        return Standing(ts, entity, _LEVELS[level], age_s, parts)
 
     def _number(self, text: str) -> int:
-        """Return the number that stands for a reason or revision; there are few, 65,535 at most are told apart."""
+        """Return the number that stands for a reason; there are few, 65,535 at most are told apart."""
         number = self._numbers.get(text)
         if number is None:
             if len(self._texts) > 0xFFFF:

@@ -48,11 +48,11 @@ class Outbox:
         self._bytes = sum(path.stat().st_size for path in self._spilled)
         self._lost = 0
 
-    def add(self, decision: Decision, enforced: bool) -> None:
+    def add(self, decision: Decision) -> None:
         """Take a record; raise `FullError`."""
         if len(self._waiting) >= IN_MEMORY:
             raise FullError("the records that wait have filled their room")
-        self._waiting.append(record(decision, enforced))
+        self._waiting.append(record(decision))
 
     async def relieve(self) -> None:
         """Put the oldest records on disk while there are too many in memory; what finds no room there stays."""

@@ -17,17 +17,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ostiary.deciding import make_decider
+from ostiary.gate_process import hold
 from ostiary.listening import bind, check_listen
-from ostiary.privileges import keep_only
+from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
-from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
-from ostiary.sidecar.follower import Feed, Follower
+from ostiary.sidecar.follower import SOCKET, Feed, Follower
 from ostiary.sidecar.http import Page, Server, health
 from ostiary.sidecar.metrics import page as metrics_page
 from ostiary.sidecar.mirror import Mirror
@@ -38,9 +39,8 @@ from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
 from policy.values import Decision
-from sensors.entities import Entity
 
-SOCKET, KEY, SNAPSHOT = "feed.sock", "key", "snapshot"
+KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
 SAVE_S = 30.0
 TICK_S = 0.02
@@ -79,8 +79,8 @@ class Worker:
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
         self._door = Door(_routes(settings), Mirror(), Identities(), self._record, counters)
-        self._follower = Follower(self._door, decider_of(settings), self._revoked, say)
-        self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters)
+        self._follower = Follower(self._door, decider_of(settings), say)
+        self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
         self._http = Server(self._door, pages)
         self._stop = asyncio.Event()
@@ -99,6 +99,7 @@ class Worker:
         self._counters.add("taken", max(lost, 0))
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
+        say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
         await self._drain(server)
@@ -141,12 +142,18 @@ class Worker:
                     self._follower.changed = True
                     say(f"the snapshot cannot be written: {error.strerror or error}")
 
-    def _record(self, decision: Decision, enforced: bool) -> None:
-        self._outbox.add(decision, enforced)
+    def _record(self, decision: Decision) -> None:
+        self._outbox.add(decision)
         self._counters.add("handed_on")
 
-    def _revoked(self, entities: Iterable[Entity]) -> None:
-        """Judge live connections of these again."""
+    def _said(self) -> dict[str, int]:
+        """Return what the engine is told of this process, and of what all of them counted."""
+        counters = self._counters
+        undecided = sum(counters.total(f"undecided.{code}") for code in CODES)
+        return {
+            "number": self._number, "of": self._settings.gate.processes, "questions": counters.total("questions"),
+            "undecided": undecided, "unrecorded": counters.total("unrecorded"),
+        }  # fmt: skip
 
     def _reload(self) -> None:
         try:
@@ -162,16 +169,18 @@ class Worker:
 class Supervisor:
     """Holds the socket and keeps the workers running."""
 
-    def __init__(self, settings: Settings, read_again: Callable[[], Settings]) -> None:
-        self._settings, self._read_again = settings, read_again
+    def __init__(self, settings: Settings, read_again: Callable[[], Settings], *, beside: bool = False) -> None:
+        """`beside` says that an engine starts it, and may end it."""
+        self._settings, self._read_again, self._beside = settings, read_again, beside
         self._counters = Counters(settings.gate.processes)
         self._workers: dict[int, tuple[int, float]] = {}
         self._stopping = False
 
     def run(self) -> int:
-        """Serve until SIGTERM or SIGINT and return 0; raise `ListenError` or `SealError` where it cannot begin."""
+        """Serve until SIGTERM or SIGINT and return 0; raise the typed error of whatever keeps it from beginning."""
         directory = self._settings.gate_path()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hold(directory, beside=self._beside)
         open_key(directory / KEY)
         with bind(check_listen(self._settings.gate.listen)) as listener:
             keep_only()
@@ -181,7 +190,6 @@ class Supervisor:
             signal.signal(signal.SIGHUP, self._again)
             for number in range(self._settings.gate.processes):
                 self._start(number, listener)
-            say(f"ready: answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
             while self._workers:
                 self._wait(listener)
         if self._settings.gate.listen.startswith("unix:"):
@@ -189,10 +197,12 @@ class Supervisor:
         return 0
 
     def _start(self, number: int, listener: socket.socket) -> None:
+        supervisor = os.getpid()
         process = os.fork()
         if process == 0:
             status = 1
             try:
+                end_with(supervisor)
                 for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(caught, signal.SIG_DFL)
                 self._counters.belong_to(number)
@@ -247,6 +257,3 @@ def _serve(worker: Worker) -> None:
 
 def _routes(settings: Settings) -> Routes:
     return Routes(settings.gate, settings.policy.failure)
-
-
-__all__ = ["KEY", "SNAPSHOT", "SOCKET", "Supervisor", "Worker"]

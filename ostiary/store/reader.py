@@ -4,6 +4,7 @@ Guarantees: an answer is bounded (`MAX_PAGE` rows); lists are ordered and stable
 what is not there is None or an empty page, never an error. Any number of processes may read while one writes.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +128,11 @@ class Reader:
         """Return one decision; where several runs made the same one, that of the newest."""
         sql = f"SELECT {rows.DECISION_COLUMNS} FROM decision WHERE id = ? ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants only
         return next((_decoded(rows.decision_of, row) for row in self._link.query(sql, (decision_id,))), None)
+
+    def known(self, decision_ids: Sequence[str]) -> set[str]:
+        """Return those of the decisions that are there."""
+        sql = "SELECT id FROM decision WHERE id IN (SELECT value FROM json_each(?))"
+        return {str(row[0]) for row in self._link.query(sql, (json.dumps(decision_ids),))}
 
     def sealed(self, decision_id: str) -> bytes:
         """Return the encrypted personal fields of a decision as `decision` finds it; b"" where it has none."""

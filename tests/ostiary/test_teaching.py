@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from compliance.audit import LogReader
-from ostiary.board import RiskBoard
 from ostiary.cli.label import command
 from ostiary.engine import Engine, Outcome
 from ostiary.judge import make_decider
@@ -63,8 +62,7 @@ class House:
         self.recorder = Recorder(state, settings)
         responder = Responder(settings.response, self.fence, NeverList(()), self.recorder)
         self.engine = Engine(RiskEngine(settings.risk), make_decider(settings), responder)
-        self.board = RiskBoard(self.engine.risk)
-        self.teacher = Teacher(state, self.recorder, self.engine.risk, self.board, 7)
+        self.teacher = Teacher(state, self.recorder, self.engine.risk, 7)
         self.recorder.begin(RunRecord(f"r{len(state.store.runs())}", NOW, "service"))
         self.teacher.begin()
         self.at = 0
@@ -120,22 +118,6 @@ def test_an_undone_action_is_not_taken_again_for_the_same_evidence(settings: Set
         house.fence.cut.clear()
         house.asks(ATTACK, OTHER, times=3)  # and so does what another does
         assert list(house.fence.cut) == [Entity(EntityKind.IP, OTHER)]
-
-
-def test_a_gate_that_asks_while_the_engine_is_busy_hears_the_label_too(settings: Settings) -> None:
-    who = Entity(EntityKind.IP, SCANNER)
-    with opened(settings) as house:
-        house.board.publish([outcome.finding for outcome in house.asks(ATTACK, times=3)])
-        with house.board.working():
-            before = house.board.assess(who, NOW)
-        label = house.teacher.say(house.name(), Said(False, "ours", "alice"))
-        with house.board.working():
-            after = house.board.assess(who, NOW)
-        assert before is not None and after is not None and label is not None
-        assert before.risk > 0.5 and after.risk == 0
-        house.teacher.withdraw(label.id, "alice")
-        with house.board.working():
-            assert house.board.assess(who, NOW) == before
 
 
 def test_a_withdrawn_label_brings_the_very_same_risk_back(settings: Settings) -> None:
