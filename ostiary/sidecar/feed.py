@@ -138,7 +138,10 @@ class FeedServer:
     async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
         """Tell one gate everything; every change that the engine publishes later comes after it."""
 
+        subscribed = asyncio.Event()
+
         def subscribe() -> None:
+            subscribed.set()
             if not writer.is_closing():
                 self._gates[writer] = []
 
@@ -146,6 +149,7 @@ class FeedServer:
             self._loop.call_soon_threadsafe(subscribe)
 
         news = await self._snapshot(from_engine)
+        await subscribed.wait()
         writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
         for part in _frames(news):
             writer.write(part)
