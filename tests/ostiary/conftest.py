@@ -60,7 +60,7 @@ class FedGate:
 
     def configure(self, gate: str = "", **more: str) -> None:
         """Write the settings."""
-        listen = "" if "listen" in gate else f'listen = "127.0.0.1:{self.port}"\n'
+        listen = "" if "listen =" in gate else f'listen = "127.0.0.1:{self.port}"\n'
         sections = {"gate": f'directory = "{self.folder}/gate"\n{listen}{gate}', **more}
         text = "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
         (self.folder / "ostiary.toml").write_text(f'state_dir = "{self.folder}/state"\n{text}')
@@ -89,7 +89,7 @@ class FedGate:
         with (self.folder / "gate.log").open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log)
         if ready:
-            until(lambda: self.feed and self.feed.ready.is_set() or self.process.poll() is not None, "ready")  # type: ignore[union-attr]
+            until(lambda: (self.feed and self.feed.ready.is_set()) or self.process.poll() is not None, "ready")  # type: ignore[union-attr]
             assert self.process.poll() is None, self.log()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -163,6 +163,12 @@ def free_port() -> int:
     """Return a port of loopback that nobody uses."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make_fed_gate() -> type[FedGate]:
+    """Return `FedGate`, for fixtures that keep one for longer than a test."""
+    return FedGate
 
 
 @pytest.fixture
