@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ostiary.deciding import make_decider
 from ostiary.gate_process import hold
@@ -29,6 +29,7 @@ from ostiary.settings import Settings
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
+from ostiary.sidecar.grpc_address import address_of, reserved
 from ostiary.sidecar.http import Page, Server, health
 from ostiary.sidecar.metrics import page as metrics_page
 from ostiary.sidecar.mirror import Mirror
@@ -39,6 +40,9 @@ from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
 from policy.values import Decision
+
+if TYPE_CHECKING:
+    from ostiary.sidecar.grpc import Server as Rpc
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
@@ -97,20 +101,34 @@ class Worker:
         lost = self._counters.own("handed_on") - self._counters.own("taken")
         self._outbox.lost(max(lost, 0))  # what the process before this one had in memory
         self._counters.add("taken", max(lost, 0))
+        rpc = await self._grpc()
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
         say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
-        await self._drain(server)
+        await self._drain(server, loop.create_task(rpc.stop(DRAIN_S)) if rpc else None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._outbox.close)
 
-    async def _drain(self, server: asyncio.Server) -> None:
+    async def _grpc(self) -> "Rpc | None":
+        listen = self._settings.gate.grpc
+        if not listen:
+            return None
+        from ostiary.sidecar.grpc import Server as Rpc  # it starts threads, which no fork survives
+
+        server, address = Rpc(self._door), address_of(listen, self._number)
+        await server.start(address)
+        say(f"answers gRPC on {address}")
+        return server
+
+    async def _drain(self, server: asyncio.Server, ended: "asyncio.Task[None] | None") -> None:
         server.close()
         self._http.drain()
+        if ended is not None:
+            await ended
         end = time.monotonic() + DRAIN_S
         while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
@@ -182,7 +200,8 @@ class Supervisor:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
-        with bind(check_listen(self._settings.gate.listen)) as listener:
+        gate = self._settings.gate
+        with bind(check_listen(gate.listen)) as listener, reserved(gate.grpc, gate.processes):
             keep_only()
             listener.setblocking(False)
             signal.signal(signal.SIGTERM, self._end)
