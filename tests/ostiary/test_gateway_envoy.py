@@ -130,8 +130,9 @@ class House:
         assert "address: 0.0.0.0" not in text and "path: /run" not in text
         (self.folder / "envoy.yaml").write_text(change(text))
         command = [program("envoy"), "-c", f"{self.folder}/envoy.yaml", "--concurrency", "1", "-l", "warning"]
+        command += ["--use-dynamic-base-id", "--file-flush-interval-msec", "50"]
         with (self.folder / "envoy.log").open("ab") as log:
-            self.envoy = subprocess.Popen([*command, "--use-dynamic-base-id"], stdout=log, stderr=log)
+            self.envoy = subprocess.Popen(command, stdout=log, stderr=log)
 
         def ready() -> bool:
             assert self.envoy is not None and self.envoy.poll() is None, self.log()
@@ -364,17 +365,25 @@ def test_websockets_pass_and_the_attackers_do_not(guarded: House) -> None:
                 assert (answer + asked.recv(65_536)).endswith(b"through")
 
 
-def test_http_2_is_asked_about_alike(guarded: House) -> None:
-    def curl(source: str) -> str:
-        return subprocess.run(
-            [program("curl"), "-s", "--http2-prior-knowledge", "--interface", source, "-o", f"{guarded.folder}/answer",
-             "-w", "%{http_code} %{http_version}", f"http://127.0.0.1:{guarded.port}/shop"],
-            capture_output=True, text=True, check=True, timeout=20,
-        ).stdout  # fmt: skip
+def by_curl(built: House, source: str, *more: str) -> str:
+    """Ask by HTTP/2; return status, version and what `grpc-status` says."""
+    told = "%{http_code} %{http_version} %header{grpc-status}"
+    command = [program("curl"), "-s", "--http2-prior-knowledge", "--interface", source, "-o", f"{built.folder}/answer"]
+    done = subprocess.run(
+        [*command, "-w", told, *more, f"http://127.0.0.1:{built.port}/shop"],
+        capture_output=True, text=True, check=True, timeout=20,
+    )  # fmt: skip
+    return done.stdout.strip()
 
-    assert curl(GOOD) == "200 2"
+
+def test_http_2_is_asked_about_alike(guarded: House) -> None:
+    assert by_curl(guarded, GOOD) == "200 2"
     assert json.loads((guarded.folder / "answer").read_text())["headers"]["x-ostiary-verdict"] == "allow"
-    assert curl(ATTACKER) == "403 2"
+    assert by_curl(guarded, ATTACKER) == "403 2"
+
+
+def test_a_grpc_client_is_refused_in_its_own_way(guarded: House) -> None:
+    assert by_curl(guarded, ATTACKER, "-H", "content-type: application/grpc", "-H", "te: trailers") == "200 2 7"
 
 
 def test_a_gate_that_hangs_is_not_waited_for(guarded: House) -> None:
