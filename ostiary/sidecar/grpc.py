@@ -82,10 +82,14 @@ class Server:
         await self._server.stop(grace_s)
 
     async def _check(self, message: bytes, context: Context) -> bytes:
-        began = self._clock()
-        answer, ruling = await self._answered(message, context, began)
-        counters = self._door.counters
+        began, counters = self._clock(), self._door.counters
         counters.add(_ASKED)
+        left_s = context.time_remaining()
+        if left_s is not None and left_s <= 0:
+            counters.add("questions")
+            counters.add("shed")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "gate.overloaded")
+        answer, ruling = await self._answered(message, context, began)
         counters.took((self._clock() - began) / 1e9)
         if answer is None:
             await context.abort(grpc.StatusCode.UNAVAILABLE, ruling.code)
