@@ -61,25 +61,20 @@ def _is_loopback(host: str, listen: str) -> bool:
         raise ListenError(f"{listen!r}: the host has to be an address or localhost") from error
 
 
-def bind(address: UnixAddress | TcpAddress, *, shared: bool = False) -> socket.socket:
-    """Return a bound socket that doesn't listen yet; raise `ListenError`.
-
-    A TCP address that is `shared` can be bound by other sockets of this user too (SO_REUSEPORT, socket(7)).
-    """
+def bind(address: UnixAddress | TcpAddress) -> socket.socket:
+    """Return a bound socket that doesn't listen yet; raise `ListenError`."""
     try:
-        return _bind_unix(address.path) if isinstance(address, UnixAddress) else _bind_tcp(address, shared)
+        return _bind_unix(address.path) if isinstance(address, UnixAddress) else _bind_tcp(address)
     except OSError as error:
         raise ListenError(f"{address}: {error.strerror or error}") from error
 
 
-def _bind_tcp(address: TcpAddress, shared: bool) -> socket.socket:
+def _bind_tcp(address: TcpAddress) -> socket.socket:
     host = "127.0.0.1" if address.host == "localhost" else address.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((host, address.port))
     except BaseException:
         bound.close()

@@ -17,11 +17,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostiary.deciding import make_decider
+from ostiary.errors import MissingExtraError
 from ostiary.gate_process import hold
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
@@ -29,7 +30,6 @@ from ostiary.settings import Settings
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
-from ostiary.sidecar.grpc_address import address_of, reserved
 from ostiary.sidecar.http import Page, Server, health
 from ostiary.sidecar.metrics import page as metrics_page
 from ostiary.sidecar.mirror import Mirror
@@ -42,7 +42,9 @@ from policy.identity import Identities
 from policy.values import Decision
 
 if TYPE_CHECKING:
-    from ostiary.sidecar.grpc import Server as Rpc
+    from types import ModuleType
+
+    from ostiary.sidecar import grpc
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
@@ -73,11 +75,11 @@ class Worker:
     """One process that answers."""
 
     def __init__(
-        self, settings: Settings, read_again: Callable[[], Settings], listener: socket.socket, number: int,
+        self, settings: Settings, read_again: Callable[[], Settings], listeners: Sequence[socket.socket], number: int,
         counters: Counters,
     ) -> None:  # fmt: skip
         self._settings, self._read_again = settings, read_again
-        self._listener, self._number, self._counters = listener, number, counters
+        self._listeners, self._number, self._counters = listeners, number, counters
         directory = settings.gate_path()
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
@@ -86,7 +88,9 @@ class Worker:
         self._follower = Follower(self._door, decider_of(settings), say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages)
+        self._servers: list[Server | grpc.Server] = [Server(self._door, pages)]
+        if settings.gate.grpc:
+            self._servers.append(_grpc().Server(self._door))
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -101,36 +105,29 @@ class Worker:
         lost = self._counters.own("handed_on") - self._counters.own("taken")
         self._outbox.lost(max(lost, 0))  # what the process before this one had in memory
         self._counters.add("taken", max(lost, 0))
-        rpc = await self._grpc()
         gc.freeze()
-        server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
-        say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
+        servers = [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG, start_serving=True)
+            for server, listener in zip(self._servers, self._listeners, strict=True)
+        ]
+        gate = self._settings.gate
+        say(f"answers on {gate.listen}{gate.grpc and f' and, by gRPC, on {gate.grpc}'} ({gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
-        await self._drain(server, loop.create_task(rpc.stop(DRAIN_S)) if rpc else None)
+        await self._drain(servers)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._outbox.close)
 
-    async def _grpc(self) -> "Rpc | None":
-        listen = self._settings.gate.grpc
-        if not listen:
-            return None
-        from ostiary.sidecar.grpc import Server as Rpc  # it starts threads, which no fork survives
-
-        server, address = Rpc(self._door), address_of(listen, self._number)
-        await server.start(address)
-        say(f"answers gRPC on {address}")
-        return server
-
-    async def _drain(self, server: asyncio.Server, ended: "asyncio.Task[None] | None") -> None:
-        server.close()
-        self._http.drain()
-        if ended is not None:
-            await ended
+    async def _drain(self, servers: Sequence[asyncio.Server]) -> None:
+        for listening, server in zip(servers, self._servers, strict=True):
+            listening.close()
+            server.drain()
         end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
+        while time.monotonic() < end and (
+            any(server.connections for server in self._servers) or (self._feed.connected and len(self._outbox))
+        ):
             await asyncio.sleep(0.01)
         if self._follower.changed and self._number == 0:
             with contextlib.suppress(OSError):
@@ -148,7 +145,8 @@ class Worker:
             self._door.overloaded = late_s > (limit_s / 2 if self._door.overloaded else limit_s)
             if loop.time() - swept > 1.0:
                 swept = loop.time()
-                self._http.sweep()
+                for server in self._servers:
+                    server.sweep()
 
     async def _keep(self) -> None:
         while True:
@@ -201,21 +199,27 @@ class Supervisor:
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
         gate = self._settings.gate
-        with bind(check_listen(gate.listen)) as listener, reserved(gate.grpc, gate.processes):
+        if gate.grpc:
+            _grpc()
+        addresses = [address for address in (gate.listen, gate.grpc) if address]
+        with contextlib.ExitStack() as held:
+            listeners = [held.enter_context(bind(check_listen(address))) for address in addresses]
             keep_only()
-            listener.setblocking(False)
+            for listener in listeners:
+                listener.setblocking(False)
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
             signal.signal(signal.SIGHUP, self._again)
             for number in range(self._settings.gate.processes):
-                self._start(number, listener)
+                self._start(number, listeners)
             while self._workers:
-                self._wait(listener)
-        if self._settings.gate.listen.startswith("unix:"):
-            Path(self._settings.gate.listen.removeprefix("unix:")).unlink(missing_ok=True)
+                self._wait(listeners)
+        for address in addresses:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         return 0
 
-    def _start(self, number: int, listener: socket.socket) -> None:
+    def _start(self, number: int, listeners: Sequence[socket.socket]) -> None:
         supervisor = os.getpid()
         process = os.fork()
         if process == 0:
@@ -225,7 +229,7 @@ class Supervisor:
                 for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(caught, signal.SIG_DFL)
                 self._counters.belong_to(number)
-                _serve(Worker(self._settings, self._read_again, listener, number, self._counters))
+                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
@@ -233,7 +237,7 @@ class Supervisor:
                 os._exit(status)
         self._workers[process] = (number, time.monotonic())
 
-    def _wait(self, listener: socket.socket) -> None:
+    def _wait(self, listeners: Sequence[socket.socket]) -> None:
         try:
             process, status = os.wait()
         except InterruptedError:
@@ -250,7 +254,7 @@ class Supervisor:
         self._counters.add("restarts")
         if time.monotonic() - began < LATE_S:
             time.sleep(1.0)
-        self._start(number, listener)
+        self._start(number, listeners)
 
     def _end(self, *_: object) -> None:
         self._stopping = True
@@ -272,6 +276,15 @@ def _serve(worker: Worker) -> None:
 
     gc.set_threshold(50_000, 20, 20)
     uvloop.run(worker.run())
+
+
+def _grpc() -> "ModuleType":
+    """Return the gRPC side, whose messages not everybody has installed; raise `MissingExtraError`."""
+    try:
+        from ostiary.sidecar import grpc
+    except ImportError as error:
+        raise MissingExtraError("gate.grpc needs packages that are missing: pip install 'ostiary[grpc]'") from error
+    return grpc
 
 
 def _routes(settings: Settings) -> Routes:
