@@ -172,7 +172,6 @@ class Feed:
                 if kind == TAKEN:
                     count = int(unpack(payload)["count"])
                     self._outbox.taken(count)
-                    self._counters.add("taken", count)
                 else:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:

@@ -100,10 +100,18 @@ def test_a_worker_that_is_killed_is_started_again_and_what_it_had_in_memory_is_t
     gate = fed_gate(ENFORCE, RISKS)
     until(lambda: (gate.folder / "gate" / "snapshot").exists(), "a snapshot")
     (worker,) = gate.workers()
+    gate.ask()
+    until(lambda: len(gate.taken) == 1, "a record that is durable")
+    gate.stop_feed()
+    for method in ("POST", "PUT", "PATCH"):
+        gate.ask(method=method)
     os.kill(worker, signal.SIGKILL)
     until(lambda: gate.workers() not in ([], [worker]), "another worker")
-    until(lambda: gate.ask("192.0.2.66")[0] == 403, "an answer")
+    until(lambda: gate.log().count("answers on") == 2, "an answering worker")
+    assert gate.ask("192.0.2.66")[0] == 403
     assert "signal SIGKILL" in gate.log()
+    gate.start_feed()
+    until(lambda: gate.lost == 3 and len(gate.taken) == 2, "what was lost, and what was not")
     assert "ostiary_gate_restarts_total 1.0" in gate.page("/metrics")[1]
 
 
