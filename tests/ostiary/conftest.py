@@ -1,6 +1,7 @@
 """A real gate, fed by this process instead of an engine."""
 
 import asyncio
+import gc
 import http.client
 import signal
 import socket
@@ -68,6 +69,7 @@ class FedGate:
 
     def start_feed(self, bundle: Bundle | None = None) -> None:
         """Begin to be the engine."""
+        gc.collect()  # engines that other tests left have to be dropped by the thread that made them, not by the next
         began = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._be_engine(bundle or load_bundle(), began)))
         self._thread.start()

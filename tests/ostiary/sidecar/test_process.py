@@ -158,7 +158,8 @@ def test_a_bundle_that_does_not_compile_leaves_the_one_before(fed_gate: Make) ->
     gate = fed_gate(ENFORCE, RISKS)
     gate.use(Bundle(Path(), {"policy.rego": "package ostiary\n\ndecision := "}, {}, {}, "r2"))
     until(lambda: "a bundle was refused" in gate.log(), "a refused bundle")
-    assert gate.ask("192.0.2.66")[0] == 403
+    status, headers = gate.ask("192.0.2.66")
+    assert (status, headers.get("x-ostiary-verdict")) == (403, "deny"), (headers, gate.log())
 
 
 def test_several_processes_answer_at_one_address(fed_gate: Make) -> None:
