@@ -26,6 +26,7 @@ from ostiary.gate_process import hold
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
+from ostiary.sidecar import authzen
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
@@ -81,7 +82,7 @@ class Worker:
         self._follower = Follower(self._door, decider_of(settings), say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages)
+        self._http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
