@@ -16,10 +16,10 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
-    "handed_on", "taken", "bad_pages",
+    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns",
 )  # fmt: skip
 CODES = (
-    "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
+    "gateway", "authzen", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
     "policy.document", "policy.revision", "gate.overloaded", "gate.internal", "other",
 )  # fmt: skip
 _NAMES = (

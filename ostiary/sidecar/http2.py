@@ -245,7 +245,7 @@ class Connection:
         if call is not None:  # else it was answered or dropped already
             call._parts.append(_unpadded(flags, payload))
             call._size += size
-            if call._size > MAX_MESSAGE + 5:
+            if call._size > MAX_MESSAGE + 5 or (not flags & END_STREAM and _declared(call) > MAX_MESSAGE):
                 self.fail(call, RESOURCE_EXHAUSTED, "gateway.message")
                 self._reset(stream, NO_ERROR)
             elif flags & END_STREAM:
@@ -371,6 +371,12 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 def _literal(name: bytes, value: bytes) -> bytes:
     """Return a header without a table (RFC 7541, section 6.2.2); both of less than 127 bytes."""
     return b"\0%c%b%c%b" % (len(name), name, len(value[:126]), value[:126])
+
+
+def _declared(call: Call) -> int:
+    """Return the size that an incomplete message says it will have; 0 where it has not said it yet."""
+    head = call._parts[0] if len(call._parts[0]) >= 5 else b"".join(call._parts)
+    return int.from_bytes(head[1:5], "big") if len(head) >= 5 else 0
 
 
 def _unpadded(flags: int, payload: bytes) -> bytes:

@@ -44,15 +44,19 @@ class Outbox:
         self._waiting: deque[list[Any]] = deque()
         self._sent: deque[tuple[int, Path | None, list[list[Any]]]] = deque()
         self._spilled = deque(sorted(directory.glob(f"{name}-*.spill")))
-        self._number = int(self._spilled[-1].stem.rpartition("-")[2]) if self._spilled else 0
+        self._number = int(self._spilled[-1].stem.split("-")[-2]) if self._spilled else 0
         self._bytes = sum(path.stat().st_size for path in self._spilled)
-        self._lost = 0
+        # A process before this one left these; what it had in memory is gone.
+        gone = counters.own("handed_on") - counters.own("taken") - sum(map(_count, self._spilled))
+        counters.add("handed_on", -gone)
+        self._lost = max(gone, 0)  # else files of a gate that ended came to the counts of this one
 
     def add(self, decision: Decision) -> None:
         """Take a record; raise `FullError`."""
         if len(self._waiting) >= IN_MEMORY:
             raise FullError("the records that wait have filled their room")
         self._waiting.append(record(decision))
+        self._counters.add("handed_on")
 
     async def relieve(self) -> None:
         """Put the oldest records on disk while there are too many in memory; what finds no room there stays."""
@@ -66,10 +70,6 @@ class Outbox:
                     return
                 raise
             self._hold(path, len(rows))
-
-    def lost(self, count: int) -> None:
-        """Tell the engine, too, of so many records that are gone."""
-        self._lost += count
 
     def frames(self) -> Iterator[bytes]:
         """Yield what is to be sent now, oldest first; everything yielded counts as sent."""
@@ -85,6 +85,7 @@ class Outbox:
 
     def taken(self, count: int) -> None:
         """Forget the oldest `count` records that were sent: they are durable."""
+        self._counters.add("taken", count)
         while count > 0 and self._sent:
             size, path, _ = self._sent.popleft()
             count -= size
@@ -120,13 +121,14 @@ class Outbox:
             try:
                 return unpack(b"".join(read_sealed(path, self._key))), path
             except OstiaryError:  # changed, or cut by a full disk: told, and out of the way
-                self._lost += SPILL
+                self._lost += _count(path)
+                self._counters.add("handed_on", -_count(path))
                 self._forget(path)
         return [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))], None
 
     def _written(self, rows: list[list[Any]]) -> Path:
         self._number += 1
-        path = self._directory / f"{self._name}-{self._number:012d}.spill"
+        path = self._directory / f"{self._name}-{self._number:012d}-{len(rows)}.spill"
         write_sealed(path, self._key, [frame(RECORDS, rows)[5:]])
         return path
 
@@ -139,3 +141,8 @@ class Outbox:
         with contextlib.suppress(OSError):
             self._bytes -= path.stat().st_size
             path.unlink()
+
+
+def _count(path: Path) -> int:
+    """Return how many records lie in a file, by its name."""
+    return int(path.stem.rpartition("-")[2])

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from ostiary.gate_process import hold
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
+from ostiary.sidecar import authzen
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
@@ -39,7 +40,8 @@ from ostiary.sidecar.sealed import open_key
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
-from policy.values import Decision
+from policy.values import AccessRequest
+from sensors.entities import Entity
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,6 +55,7 @@ TICK_S = 0.02
 LATE_S = 0.1
 """A worker that ends sooner than so after its start is started again with a pause."""
 BACKLOG = 1024
+CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def say(text: str) -> None:
@@ -84,13 +87,16 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._door = Door(_routes(settings), Mirror(), Identities(), self._record, counters)
-        self._follower = Follower(self._door, decider_of(settings), say)
+        self._door = Door(_routes(settings), Mirror(), Identities(), self._outbox.add, counters)
+        self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._servers: list[Server | grpc.Server] = [Server(self._door, pages)]
+        self._servers: list[Server | grpc.Server] = [
+            Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        ]
         if settings.gate.grpc:
             self._servers.append(_grpc().Server(self._door))
+        self._again: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,9 +108,6 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
-        lost = self._counters.own("handed_on") - self._counters.own("taken")
-        self._outbox.lost(max(lost, 0))  # what the process before this one had in memory
-        self._counters.add("taken", max(lost, 0))
         gc.freeze()
         servers = [
             await loop.create_server(server, sock=listener, backlog=BACKLOG, start_serving=True)
@@ -158,9 +161,26 @@ class Worker:
                     self._follower.changed = True
                     say(f"the snapshot cannot be written: {error.strerror or error}")
 
-    def _record(self, decision: Decision) -> None:
-        self._outbox.add(decision)
-        self._counters.add("handed_on")
+    def _changed(self, entities: Iterable[Entity] | None) -> None:
+        """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
+        if not len(self._door.live):
+            return
+        if entities is not None:
+            self._end(self._door.live.of(entities, time.time_ns()), time.time_ns())
+            return
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().create_task(self._all_again(time.time_ns()))
+
+    async def _all_again(self, at: int) -> None:
+        for entity in self._door.live.entities():
+            self._end(self._door.live.of([entity], time.time_ns()), at)
+            await asyncio.sleep(0)  # questions come first
+
+    def _end(self, requests: Iterable[AccessRequest], at: int) -> None:
+        decisions = [self._door.judge_again(request, time.time_ns()) for request in tuple(requests)]
+        who = {decision.entity: decision for decision in decisions if decision}
+        self._feed.close(at, [[entity.kind.value, entity.id, each.id] for entity, each in who.items()])
 
     def _said(self) -> dict[str, int]:
         """Return what the engine is told of this process, and of what all of them counted."""
@@ -179,6 +199,7 @@ class Worker:
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
         self._settings, self._door.routes = new, _routes(new)
+        self._changed(None)
         say(f"SIGHUP: new settings are in force ({new.gate.mode})")
 
 
@@ -221,13 +242,19 @@ class Supervisor:
 
     def _start(self, number: int, listeners: Sequence[socket.socket]) -> None:
         supervisor = os.getpid()
+        # a signal that comes now is for the new process too, and not for what it inherits of ours
+        signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
+        if self._stopping:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
+            return
         process = os.fork()
         if process == 0:
             status = 1
             try:
                 end_with(supervisor)
-                for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                for caught in CAUGHT:
                     signal.signal(caught, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
                 self._counters.belong_to(number)
                 _serve(Worker(self._settings, self._read_again, listeners, number, self._counters))
                 status = 0
@@ -236,6 +263,7 @@ class Supervisor:
             finally:
                 os._exit(status)
         self._workers[process] = (number, time.monotonic())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
 
     def _wait(self, listeners: Sequence[socket.socket]) -> None:
         try:

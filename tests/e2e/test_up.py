@@ -24,6 +24,7 @@ logs = ["{folder}/access.log"]
 [gate]
 listen = "127.0.0.1:{gate}"
 mode = "{mode}"
+overload_s = 10
 [api]
 listen = "unix:{folder}/api.sock"
 [response]

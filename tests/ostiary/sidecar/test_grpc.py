@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,10 +19,9 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from grpc_health.v1 import health_pb2
 
 from ostiary.errors import MissingExtraError
-from ostiary.listening import ListenError
 from ostiary.settings import GateSettings
 from ostiary.sidecar import grpc as gate_grpc
-from ostiary.sidecar import grpc_address
+from ostiary.sidecar import http2, process
 from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Door
 from ostiary.sidecar.mirror import Mirror
@@ -92,12 +91,6 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def listening(port: int) -> int:
-    """Return how many sockets listen on a port (proc(5), /proc/net/tcp; 0A is TCP_LISTEN)."""
-    tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
-    return len(re.findall(rf"[0-9A-F]+:{port:04X} [0-9A-F]+:0000 0A ", tables))
-
-
 def test_it_answers_on_a_unix_socket(fed_gate: Make, tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/grpc.sock"
     gate = fed_gate(f'mode = "enforce"\ngrpc = "{address}"\n', RISKS)
@@ -106,7 +99,7 @@ def test_it_answers_on_a_unix_socket(fed_gate: Make, tmp_path: Path) -> None:
     assert health(address) == SERVING
     assert failure(address, b"\xff\xff") == (grpc.StatusCode.UNAVAILABLE, "gateway.message")
     assert failure(address, question(path="/a%2fb")) == (grpc.StatusCode.UNAVAILABLE, "gateway.path")
-    assert failure(address, b"x" * (gate_grpc.MAX_MESSAGE + 1))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert failure(address, b"x" * (http2.MAX_MESSAGE + 1))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert failure(address, b"", "/envoy.service.auth.v3.Authorization/Other")[0] is grpc.StatusCode.UNIMPLEMENTED
     page = gate.page("/metrics")[1]
     assert 'ostiary_gate_questions_total{gateway="envoy-grpc"} 4.0' in page
@@ -121,24 +114,22 @@ def test_a_process_that_is_killed_answers_again_at_the_same_place(fed_gate: Make
     (before,) = gate.workers()
     os.kill(before, signal.SIGKILL)
     until(lambda: before not in gate.workers() and gate.workers(), "another process")
-    assert until(lambda: status(address, "192.0.2.66"), "an answer") == 403
+    until(lambda: status(address, "192.0.2.66") == 403, "that the attacker is refused again")
 
 
-def test_processes_share_a_port(fed_gate: Make) -> None:
-    port = free_port()
-    gate = fed_gate(f'mode = "enforce"\nprocesses = 2\ngrpc = "127.0.0.1:{port}"\n', RISKS)
-    assert listening(port) == 2
-    for _ in range(8):
-        assert status(f"127.0.0.1:{port}", "192.0.2.66") == 403
-    assert gate.stop() == 0
-
-
-def test_each_process_has_a_unix_socket_of_its_own(fed_gate: Make, tmp_path: Path) -> None:
-    address = f"unix:{tmp_path}/grpc.sock"
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_processes_share_an_address(fed_gate: Make, tmp_path: Path, kind: str) -> None:
+    address = f"127.0.0.1:{free_port()}" if kind == "tcp" else f"unix:{tmp_path}/grpc.sock"
     gate = fed_gate(f'mode = "enforce"\nprocesses = 2\ngrpc = "{address}"\n', RISKS)
-    assert [status(name, "192.0.2.66") for name in (address, f"{address}.1")] == [403, 403]
+    stopped, going = gate.workers()
+    os.kill(stopped, signal.SIGSTOP)  # what it does not take the other does
+    try:
+        assert status(address, "192.0.2.66") == 403
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    os.kill(going, signal.SIGKILL)
+    until(lambda: status(address, "192.0.2.66") == 403, "that the attacker is refused again")
     assert gate.stop() == 0
-    assert list(tmp_path.glob("grpc.sock*")) == []
 
 
 def test_without_an_engine_it_tells_that_it_cannot_decide(fed_gate: Make, tmp_path: Path) -> None:
@@ -158,21 +149,11 @@ def test_without_an_engine_it_tells_that_it_cannot_decide(fed_gate: Make, tmp_pa
     assert health(address) == SERVING
 
 
-def test_an_address_that_somebody_has_is_an_error_at_the_start(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as port, socket.socket(socket.AF_UNIX) as path:
-        path.bind(f"{tmp_path}/grpc.sock.1")
-        path.listen()
-        for taken in (f"127.0.0.1:{port.getsockname()[1]}", f"unix:{tmp_path}/grpc.sock", "192.0.2.1:8772"):
-            with pytest.raises(ListenError), grpc_address.reserved(taken, 2):
-                pass
-
-
 def test_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"ostiary\[grpc\]"), grpc_address.reserved("127.0.0.1:8772", 1):
-        pass
-    with grpc_address.reserved("", 1):
-        pass  # nobody wants it
+    monkeypatch.setitem(sys.modules, "ostiary.sidecar.grpc", None)
+    monkeypatch.delattr("ostiary.sidecar.grpc", raising=False)
+    with pytest.raises(MissingExtraError, match=r"ostiary\[grpc\]"):
+        process._grpc()
 
 
 class Slow(Door):
@@ -198,10 +179,14 @@ async def slow(folder: Path) -> AsyncIterator[tuple[Slow, gate_grpc.Server, Any]
     """A server with a slow door, and what calls it: (message, timeout)."""
     door = Slow()
     server = gate_grpc.Server(door)
-    await server.start(f"unix:{folder}/grpc.sock")
-    async with grpc.aio.insecure_channel(f"unix:{folder}/grpc.sock") as channel:
+    listening = await asyncio.get_running_loop().create_unix_server(server, folder / "grpc.sock")
+    async with grpc.aio.insecure_channel(f"unix:{folder}/grpc.sock") as channel, listening:
         yield door, server, channel.unary_unary(CHECK)
-        await server.stop(0)
+        server.drain()
+        door.go.set()
+        async with asyncio.timeout(10):
+            while server.connections:
+                await asyncio.sleep(0.005)
 
 
 async def asked(door: Slow, count: int) -> None:
@@ -227,38 +212,60 @@ def test_nobody_waits_beyond_the_deadline(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_a_call_that_comes_too_late_is_not_decided(tmp_path: Path) -> None:
-    class Late:
-        aborted: grpc.StatusCode | None = None
-
-        def time_remaining(self) -> float:
-            return 0.0
-
-        async def abort(self, code: grpc.StatusCode, _text: str) -> None:
-            self.aborted = code
-            raise asyncio.CancelledError
-
+def test_a_call_that_is_dropped_is_not_gone_on_with(tmp_path: Path) -> None:
     async def check() -> None:
-        async with slow(tmp_path) as (door, server, _call):
-            context = Late()
-            with pytest.raises(asyncio.CancelledError):
-                await server._check(question(), context)
-            assert (context.aborted, door.asked) == (grpc.StatusCode.DEADLINE_EXCEEDED, 0)
-            assert door.counters.total("shed") == 1
+        async with slow(tmp_path) as (door, _server, call):
+            under_way = call(question(), timeout=10)
+            await asked(door, 1)
+            under_way.cancel()
+            async with asyncio.timeout(10):
+                while not door.ended:
+                    await asyncio.sleep(0.005)
 
     asyncio.run(check())
 
 
-def test_so_many_calls_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_grpc, "MAX_CALLS", 2)
+def test_so_many_connections_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_grpc, "MAX_CONNECTIONS", 1)
 
     async def check() -> None:
-        async with slow(tmp_path) as (door, _server, call):
-            under_way = [call(question(), timeout=10) for _ in range(2)]
-            await asked(door, 2)
-            assert await code_of(call(question(), timeout=10)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        async with slow(tmp_path) as (door, server, call):
+            under_way = call(question(), timeout=10)
+            await asked(door, 1)
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "grpc.sock")
+            assert await reader.read() == b""
+            writer.close()
+            assert (len(server.connections), door.counters.total("connections_refused")) == (1, 1)
             door.go.set()
-            assert all([await one for one in under_way])
+            assert await under_way
+
+    asyncio.run(check())
+
+
+def test_the_silent_and_the_slow_are_closed(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with slow(tmp_path) as (door, server, _call):
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "grpc.sock")
+            await reader.readexactly(9)  # it is greeted
+            (connection,) = server.connections
+            connection.check(time.monotonic() + gate_grpc.SLOW_S - 1)
+            assert door.counters.total("slow_clients") == 0
+            connection.check(time.monotonic() + gate_grpc.SLOW_S + 1)  # it never greeted us
+            await reader.read()
+            assert (len(server.connections), door.counters.total("slow_clients")) == (0, 1)
+            writer.close()
+
+    asyncio.run(check())
+
+
+def test_what_is_no_grpc_is_counted_and_closed(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with slow(tmp_path) as (door, server, _call):
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "grpc.sock")
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert (await reader.read())[-4:] == b"\0\0\0\x01"  # GOAWAY, PROTOCOL_ERROR
+            writer.close()
+            assert (len(server.connections), door.counters.total("bad_http")) == (0, 1)
 
     asyncio.run(check())
 
@@ -268,14 +275,15 @@ def test_calls_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
         async with slow(tmp_path) as (door, server, call):
             under_way = call(question(), timeout=10)
             await asked(door, 1)
-            ending = asyncio.create_task(server.stop(10))
+            server.drain()
             await asyncio.sleep(0.05)
             assert await code_of(call(question(), timeout=1)) in (
                 grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED
             )  # fmt: skip
-            assert not ending.done()
+            assert (len(server.connections), door.asked) == (1, 1)
             door.go.set()
             assert CheckResponse.FromString(await under_way).HasField("ok_response")
-            await ending
+            await asyncio.sleep(0.05)
+            assert not server.connections
 
     asyncio.run(check())
