@@ -150,10 +150,11 @@ class Peer(asyncio.Protocol):
         try:
             async with asyncio.timeout(_timeout_s(call)):
                 ruling = await self._server.door.rule_async(question, began)
+            self._tell(call, ruling, began)
         except TimeoutError:
             self._http.fail(call, DEADLINE_EXCEEDED, "gate.overloaded")
-        else:
-            self._tell(call, ruling, began)
+        except Http2Error:
+            self._close()
         self._tasks.pop(call.stream, None)
         self._write()
 

@@ -59,6 +59,7 @@ class Call:
     message: bytes = b""
     _parts: list[bytes] = field(default_factory=list)
     _size: int = 0
+    _ended: bool = False
 
 
 class Connection:
@@ -219,8 +220,8 @@ class Connection:
     def _opened(self, stream: int, flags: int, headers: tuple[tuple[bytes, bytes], ...]) -> Call | None:
         call = self.open.get(stream)
         if call is not None:  # trailers
-            if not flags & END_STREAM:
-                raise Http2Error(PROTOCOL_ERROR, "headers within a message")
+            if call._ended or not flags & END_STREAM:
+                raise Http2Error(PROTOCOL_ERROR, "headers within a message, or after it")
             return self._complete(call)
         self._last = stream
         if self.draining or len(self.open) >= CALLS:
@@ -242,6 +243,8 @@ class Connection:
         if self._taken > WINDOW:
             raise Http2Error(FLOW_CONTROL_ERROR, "more data than there is room for")
         call, complete = self.open.get(stream), None
+        if call is not None and call._ended:
+            raise Http2Error(STREAM_CLOSED, "data after the end of a call")
         if call is not None:  # else it was answered or dropped already
             call._parts.append(_unpadded(flags, payload))
             call._size += size
@@ -264,7 +267,7 @@ class Connection:
     def _complete(self, call: Call) -> Call | None:
         data = b"".join(call._parts)
         call._parts.clear()
-        call._size = 0
+        call._size, call._ended = 0, True
         if len(data) < 5 or int.from_bytes(data[1:5], "big") != len(data) - 5:
             self.fail(call, INTERNAL, "gateway.message")
             return None
@@ -331,7 +334,7 @@ class Connection:
             return
         self._unsent.append((stream, data, ended))
         self._unsent_bytes += len(data)
-        if self._unsent_bytes > UNREAD:
+        if self._unsent_bytes > UNREAD or len(self._unsent) > CALLS:
             raise Http2Error(ENHANCE_YOUR_CALM, "answers that nobody reads")
 
     def _fits(self, stream: int, data: bytes) -> bool:

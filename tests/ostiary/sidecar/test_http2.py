@@ -145,6 +145,14 @@ def test_what_breaks_the_protocol(connection: Connection, data: bytes, expected:
     assert code(connection, data) == expected
 
 
+@pytest.mark.parametrize("data", [frame(http2.DATA, 1, 1, message(b"")), frame(http2.HEADERS, 5, 1, b"\x82")])
+def test_nothing_comes_after_the_end_of_a_call(data: bytes) -> None:
+    made = Connection()
+    assert len(made.receive(PREFACE + SETTINGS + asked(1))) == 1
+    with pytest.raises(Http2Error):
+        made.receive(data)
+
+
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", PREFACE[:-1] + b"x", PREFACE + frame(6, 0, 0, bytes(8))])
 def test_what_is_another_protocol(data: bytes) -> None:
     assert code(Connection(), data) == http2.PROTOCOL_ERROR
