@@ -338,6 +338,10 @@ def test_no_spelling_of_a_path_chooses_another_route(guarded: House, target: str
         assert status in (400, 401), status
 
 
+def test_the_application_gets_the_spelling_that_was_asked_about(guarded: House) -> None:
+    assert raw(guarded, "/watched/a/../%62//./c?x=%2e%2e") == (200, "/watched/b/c?x=%2e%2e")
+
+
 def test_an_absolute_target_is_its_path(guarded: House) -> None:
     assert raw(guarded, "http://shop/watched/../admin/")[0] == 401
 
@@ -505,6 +509,7 @@ def identified(built: House, name: str, path: str = "/shop", headers: dict[str, 
         answer = connection.getresponse()
         body = answer.read()
         told = json.loads(body)["headers"] if answer.status == 200 else dict(answer.getheaders())
+        assert "admin" not in told.get("x-forwarded-client-cert", "")
         subject = built.record(told["x-ostiary-decision"]).document["subject"]
         assert (subject["proof"] == "mtls") == bool(subject["identity"])
         return answer.status, subject["identity"]
