@@ -17,6 +17,7 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
 from policy.errors import DialectError, EngineUnavailableError, PolicyError
+from policy.gateways.places import readings
 from policy.gateways.values import NOTHING, Credentials, Question, Ruling
 from policy.history import Histories
 from policy.values import AccessRequest, Decision, Resource, Subject, Verdict
@@ -110,9 +111,12 @@ class Door:
         return self._decided(decision, held is not None, key, asked, question, now)
 
     def unreadable(self, code: str, place: str) -> Ruling:
-        """Return the ruling where the question itself could not be read."""
+        """Return the ruling where the question itself could not be read; `place` is what of it was sent.
+
+        What could be taken for several places fails like the strictest of them, or an odd spelling would be a way in.
+        """
         self.counters.add("questions")
-        return self._undecided(code, self.routes.find(place), None)
+        return self._undecided(code, self.routes.strictest(readings(place)), None)
 
     def _asked(self, question: Question) -> Route | Ruling:
         """Return the question's route, or the ruling where there is no time for a decision."""
