@@ -64,7 +64,8 @@ class Counters:
         self.add(f"undecided.{known}")
 
     def took(self, seconds: float) -> None:
-        """Count what a question took."""
+        """Count what a question took; a clock that was set back makes it no less than nothing."""
+        seconds = max(seconds, 0.0)
         self.add(_TOOK[bisect_left(BUCKETS_S, seconds)])
         self.add("took_ns", int(seconds * 1e9))
 

@@ -160,6 +160,8 @@ class Feed:
                 failures = 0
                 await self._follow(reader, writer)
                 self._counters.add("feed_lost")
+            await self._outbox.relieve()  # nobody takes them meanwhile
+            self._counters.put("waiting_records", len(self._outbox))
             await asyncio.sleep(RETRY_S[failures])
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

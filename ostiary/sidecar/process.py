@@ -94,9 +94,9 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
-        lost = self._counters.own("handed_on") - self._counters.own("taken")
+        lost = self._counters.own("handed_on") - self._counters.own("taken") - self._outbox.on_disk
         self._outbox.lost(max(lost, 0))  # what the process before this one had in memory
-        self._counters.add("taken", max(lost, 0))
+        self._counters.add("taken", lost)  # below 0: what others left on disk was not handed on here
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
         say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
