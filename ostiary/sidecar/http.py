@@ -9,7 +9,8 @@
 
 Guarantees: one answer a request, in their order (RFC 9112, section 9.3.2); a head has at most `MAX_HEAD` bytes and
 `HEAD_S` seconds, a body is not read beyond `MAX_BODY`, connections are capped, and whoever breaks these is closed and
-counted; who doesn't read its answers is not read either; on `drain` requests under way are answered and told that the connection ends. What is not HTTP is counted.
+counted; whoever doesn't read its answers is not read either; on `drain` requests under way are answered and told that
+the connection ends. What is not HTTP is counted.
 """
 
 import asyncio
