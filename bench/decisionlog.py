@@ -68,7 +68,7 @@ def _overhead(count: int, rounds: int, rate: int) -> None:
         log = _Log(outbox, line)
 
         def recorded(number: int) -> None:
-            outbox.add(decider.decide(*asked[number]), True)
+            outbox.add(decider.decide(*asked[number]))
             log.turn(number)
 
         taken: dict[str, list[tuple[float, float]]] = {"without a record": [], "with a record": []}
@@ -148,7 +148,7 @@ def _take(line: socket.socket, state_path: Path) -> None:
         recorder.begin(RunRecord("bench", 1, "service"))
         while head := source.read(_HEAD.size):
             size, _ = _HEAD.unpack(head)
-            recorder.decisions([decision for decision, _ in read_records(unpack(source.read(size)))])
+            recorder.decisions(read_records(unpack(source.read(size))))
             line.send(b"+")
 
 

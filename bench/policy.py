@@ -25,15 +25,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ostiary.gate import Gate
 from ostiary.settings import GateSettings
+from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.door import Door
+from ostiary.sidecar.mirror import Mirror
+from ostiary.sidecar.routes import Routes
 from policy.bundles import SHIPPED, Bundle, load_bundle
 from policy.decide import Decider
 from policy.document import request_document
 from policy.engines.embedded import EmbeddedEngine
 from policy.engines.opa import OpaEngine
 from policy.engines.opa_link import OpaServer
+from policy.gateways import auth_request
+from policy.identity import Identities
 from policy.values import AccessRequest, History, Resource, Subject
+from risk.standing import Part, Standing
 from risk.values import Assessment, Level
 from sensors.values import Entity, EntityKind
 
@@ -123,17 +129,21 @@ def real_opa(binary: str, folder: Path) -> Iterator[str]:
 
 def gate(bundle: Bundle, asked: Sequence[Question], reuse: bool) -> Callable[[int], object]:
     """Return what answers the n-th question of nginx's."""
-    known = {request.subject.entity: assessment for request, assessment in asked}
     clock = iter(range(NOW, NOW + 1 << 62, 1 if reuse else 2_000_000_000))
-    application = Gate(
-        lambda: Decider(EmbeddedEngine(bundle)), lambda entity, _: known.get(entity), lambda: next(clock),
-        lambda *_: None, GateSettings(mode="enforce"),
-    )  # fmt: skip
+    mirror = Mirror()
+    mirror.synced_ns = NOW
+    for _, known in asked:
+        if known is not None:
+            parts = tuple(Part(reason, known.risk, 1e9, 1.0) for reason in known.reasons)
+            mirror.put(Standing(NOW, known.entity, known.level, known.age_s, parts))
+    door = Door(Routes(GateSettings(mode="enforce"), "closed"), mirror, Identities(), lambda _: None, Counters())
+    door.decider = Decider(EmbeddedEngine(bundle))
     headers = [
         [(b"x-real-ip", r.subject.entity.id.encode()), (b"x-original-method", b"GET"), (b"x-ostiary-route", b"/shop/")]
         for r, _ in asked
     ]
-    return lambda n: application.answer(headers[n])
+    read, write = auth_request.read, auth_request.write
+    return lambda n: write(door.rule(read(headers[n], "GET", "/auth-request"), next(clock)))
 
 
 def measure(call: Callable[[int], object], count: int) -> list[float]:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from sensors.packets import workers
 
 RELOADABLE = ("policy", "response", "gate")
+BOUND = ("gate.listen", "gate.directory", "gate.processes")
+"""Settings of those sections that hold until a restart all the same."""
 READY_S = 120.0
 ANSWER_S = 10.0
 END_S = 30.0
@@ -231,6 +234,7 @@ class Service:
             name for name in Settings.__dataclass_fields__
             if name not in RELOADABLE and getattr(old, name) != getattr(new, name)
         ]  # fmt: skip
+        waiting += [name for name in BOUND if attrgetter(name)(old) != attrgetter(name)(new)]
         later = f"; a restart is needed for: {', '.join(waiting)}" if waiting else ""
         say(f"SIGHUP: new settings are in force (gate: {new.gate.mode}, response: {new.response.mode}){later}")
 

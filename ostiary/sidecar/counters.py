@@ -19,7 +19,7 @@ PLAIN = (
     "handed_on", "taken", "bad_pages",
 )  # fmt: skip
 CODES = (
-    "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
+    "gateway", "authzen", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
     "policy.document", "policy.revision", "gate.overloaded", "gate.internal", "other",
 )  # fmt: skip
 _NAMES = (

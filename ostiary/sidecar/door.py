@@ -10,6 +10,7 @@ not shut out everybody. Each failure is counted by its code. Knows no packet and
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Protocol
 
 from ostiary.sidecar.counters import Counters
@@ -132,13 +133,22 @@ class Door:
         decider = self.decider
         if decider is None:
             raise EngineUnavailableError("no policy is known yet")
+        request = self._request(question, route, now)
+        key = (
+            decider.revision, self.mirror.version(request.subject.entity), now // EDGE_NS, request.subject,
+            request.resource, request.action, tuple(request.environment.items()), request.network, request.place,
+            request.sensor, request.history,
+        )  # fmt: skip
+        return decider, request, key
+
+    def _request(self, question: Question, route: Route, now: int) -> AccessRequest:
+        history, named = self._histories.of(question.address, now), question.named
+        if named is not None:
+            return replace(named, resource=replace(named.resource, sensitivity=route.sensitivity), history=history)
         subject = self.identities.subject(question.address, question.credentials, now)
         resource = Resource(question.kind, route.name, route.sensitivity)
-        version, history = self.mirror.version(subject.entity), self._histories.of(subject.entity, now)
-        key = (decider.revision, subject, resource, question.method, question.gateway, version, history, now // EDGE_NS)
         network, facts = self.identities.network(question.address), {"gateway": question.gateway}
-        request = AccessRequest(now, subject, resource, question.method, facts, network, history=history)
-        return decider, request, key
+        return AccessRequest(now, subject, resource, question.method, facts, network, history=history)
 
     def _hand_on(self, decision: Decision) -> None:
         try:
@@ -200,6 +210,6 @@ class Door:
 
 def _same(question: Question, route: Route) -> Hashable:
     """Return what makes two questions the same but for time and risk; credentials are not kept, their digest is."""
-    brought = question.credentials
+    brought, named = question.credentials, question.named and question.named.subject
     proof = b"" if brought == NOTHING else hashlib.sha256(repr(brought).encode("utf-8", "replace")).digest()
-    return question.address, proof, route.name, question.method, question.kind
+    return question.address, proof, named, route.name, question.method, question.kind

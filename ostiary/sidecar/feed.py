@@ -115,10 +115,15 @@ class FeedServer:
                     self._gates.pop(writer, None)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        numbers: set[int] = set()
         task = asyncio.current_task()
         assert task is not None
         self._talks.add(task)
+        with contextlib.suppress(asyncio.CancelledError):  # the end of `serve`, which is nobody's error
+            await self._talk_on(reader, writer)
+        self._talks.discard(task)
+
+    async def _talk_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        numbers: set[int] = set()
         try:
             peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
             if _PEER.unpack(peer)[1] not in (0, os.geteuid()):
@@ -129,7 +134,6 @@ class FeedServer:
         except* (OSError, EOFError, FrameError, KeyError, ValueError, TypeError):
             pass  # the gate connects again and is told everything anew
         finally:
-            self._talks.discard(task)
             self._gates.pop(writer, None)
             for number in numbers:
                 self.heard.pop(number, None)
@@ -138,7 +142,10 @@ class FeedServer:
     async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
         """Tell one gate everything; every change that the engine publishes later comes after it."""
 
+        subscribed = asyncio.Event()
+
         def subscribe() -> None:
+            subscribed.set()
             if not writer.is_closing():
                 self._gates[writer] = []
 
@@ -146,6 +153,7 @@ class FeedServer:
             self._loop.call_soon_threadsafe(subscribe)
 
         news = await self._snapshot(from_engine)
+        await subscribed.wait()
         writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
         for part in _frames(news):
             writer.write(part)

@@ -90,7 +90,7 @@ class Follower:
         self._make = make_decider
 
     def _risks(self, payload: bytes) -> None:
-        mirror = self._coming or self._door.mirror
+        mirror = self._door.mirror if self._coming is None else self._coming
         for standing in read_risks(payload):
             mirror.put(standing)
         self.changed = True
@@ -128,7 +128,7 @@ class Follower:
         if not path.exists():
             return False
         try:
-            for chunk in read_sealed(path, key):
+            for chunk in tuple(read_sealed(path, key)):  # the whole before any of it
                 self.take(chunk[4:5], chunk[5:])
         except (OstiaryError, ValueError, KeyError, TypeError) as error:
             self._say(f"the snapshot is not used: {error}")
@@ -174,7 +174,6 @@ class Feed:
                 if kind == TAKEN:
                     count = int(unpack(payload)["count"])
                     self._outbox.taken(count)
-                    self._counters.add("taken", count)
                 else:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:

@@ -52,7 +52,10 @@ class Outbox:
         self._spilled = deque(sorted(directory.glob(f"{name}-{'[0-9]' * _DIGITS}-*[0-9].spill")))
         self._sizes = {path: path.stat().st_size for path in self._spilled}
         self._number = int(self._spilled[-1].stem.split("-")[-2]) if self._spilled else 0
-        self._lost = 0
+        # A process before this one left these; what it had in memory is gone.
+        gone = counters.own("handed_on") - counters.own("taken") - self.on_disk
+        counters.add("handed_on", -gone)
+        self._lost = max(gone, 0)  # else files of a gate that ended came to the counts of this one
 
     def add(self, decision: Decision) -> None:
         """Take a record; raise `FullError`."""
@@ -60,6 +63,7 @@ class Outbox:
         if len(self._waiting) + held >= IN_MEMORY:
             raise FullError("the records that wait have filled their room")
         self._waiting.append(record(decision))
+        self._counters.add("handed_on")
 
     async def relieve(self) -> None:
         """Put the oldest records on disk while there are too many in memory; what finds no room there stays."""
@@ -79,10 +83,6 @@ class Outbox:
             if error is not None:
                 raise error
 
-    def lost(self, count: int) -> None:
-        """Tell the engine, too, of so many records that are gone."""
-        self._lost += count
-
     def frames(self) -> Iterator[bytes]:
         """Yield what is to be sent now, oldest first; everything yielded counts as sent."""
         while sum(count for count, _, _ in self._sent) < IN_FLIGHT:
@@ -97,6 +97,7 @@ class Outbox:
 
     def taken(self, count: int) -> None:
         """Forget the oldest `count` records that were sent: they are durable."""
+        self._counters.add("taken", count)
         while count > 0 and self._sent:
             size, path, _ = self._sent.popleft()
             count -= size
@@ -151,6 +152,7 @@ class Outbox:
                 self._spilled.append(path)
             else:  # changed, cut or gone: told, and out of the way
                 self._lost += _count(path)
+                self._counters.add("handed_on", -_count(path))
                 self._forget(path)
             return []
         return rows
@@ -174,6 +176,7 @@ class Outbox:
 
 
 def _count(path: Path) -> int:
+    """Return how many records lie in a file, by its name."""
     return int(path.stem.rpartition("-")[2])
 
 

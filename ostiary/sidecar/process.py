@@ -26,6 +26,7 @@ from ostiary.gate_process import hold
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
+from ostiary.sidecar import authzen
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
@@ -38,7 +39,6 @@ from ostiary.sidecar.sealed import open_key
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
-from policy.values import Decision
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
@@ -78,11 +78,11 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._door = Door(_routes(settings), Mirror(), Identities(), self._record, counters)
+        self._door = Door(_routes(settings), Mirror(), Identities(), self._outbox.add, counters)
         self._follower = Follower(self._door, decider_of(settings), say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages)
+        self._http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -94,9 +94,6 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
-        lost = self._counters.own("handed_on") - self._counters.own("taken") - self._outbox.on_disk
-        self._outbox.lost(max(lost, 0))  # what the process before this one had in memory
-        self._counters.add("taken", lost)  # below 0: what others left on disk was not handed on here
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
         say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
@@ -141,10 +138,6 @@ class Worker:
                 except OSError as error:
                     self._follower.changed = True
                     say(f"the snapshot cannot be written: {error.strerror or error}")
-
-    def _record(self, decision: Decision) -> None:
-        self._outbox.add(decision)
-        self._counters.add("handed_on")
 
     def _said(self) -> dict[str, int]:
         """Return what the engine is told of this process, and of what all of them counted."""

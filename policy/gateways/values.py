@@ -6,7 +6,7 @@ pure, and it trusts no header that the gateway's configuration does not overwrit
 
 from dataclasses import dataclass
 
-from policy.values import Decision
+from policy.values import AccessRequest, Decision
 from sensors.entities import Entity
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -50,6 +50,8 @@ class Question:
     """`traceparent` (W3C Trace Context), "" where there is none."""
     back: str = ""
     """Path and query as they came, where a browser asks for a page and could be sent elsewhere first; else ""."""
+    named: AccessRequest | None = None
+    """The whole request, where who asks has named the subject already (AuthZEN)."""
 
 
 @dataclass(frozen=True, slots=True)

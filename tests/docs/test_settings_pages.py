@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
-from ostiary.service import RELOADABLE
+from ostiary.service import BOUND, RELOADABLE
 from ostiary.settings import Settings, load, setting_fields, type_text
 
 PAGES = Path(__file__).parents[2] / "docs" / "settings"
@@ -34,13 +34,19 @@ def as_toml(value: Any) -> str:
     return "{}" if isinstance(value, Mapping) else str(value)
 
 
+def bounds(section: str, name: str) -> tuple[Any, ...]:
+    """Return the bounds in a field's type."""
+    owner: type = type(getattr(Settings(), section)) if section else Settings
+    return getattr(get_type_hints(owner, include_extras=True)[name], "__metadata__", ())
+
+
 def rules(section: str, name: str) -> list[str]:
     """Return how the bounds and choices in a field's type read on its page."""
     owner: type = type(getattr(Settings(), section)) if section else Settings
     hint = get_type_hints(owner, include_extras=True)[name]
     choices = [" or ".join(f'`"{value}"`' for value in get_args(hint))] if get_origin(hint) is Literal else []
-    bounds = [(extra, *BOUNDS[type(extra)]) for extra in getattr(hint, "__metadata__", ()) if type(extra) in BOUNDS]
-    return choices + [f"{words} {getattr(extra, attribute)}" for extra, words, attribute in bounds]
+    found = [(extra, *BOUNDS[type(extra)]) for extra in bounds(section, name) if type(extra) in BOUNDS]
+    return choices + [f"{words} {getattr(extra, attribute)}" for extra, words, attribute in found]
 
 
 def test_each_field_has_a_page_and_each_page_a_field() -> None:
@@ -56,7 +62,8 @@ def test_a_page_says_what_the_field_is(field: str) -> None:
     assert fact(field, "Environment") == f"`{variable.upper()}`"
     assert fact(field, "Type") == f"`{type_text(section, name)}`"
     assert fact(field, "Default") == f"`{as_toml(default)}`"
-    assert fact(field, "Takes effect") == ("with SIGHUP, at once" if section in RELOADABLE else "with a restart")
+    at_once = section in RELOADABLE and field not in BOUND
+    assert fact(field, "Takes effect") == ("with SIGHUP, at once" if at_once else "with a restart")
     for rule in rules(section, name):
         assert rule in fact(field, "Allowed")
 
@@ -80,7 +87,8 @@ def test_a_page_says_when_to_change_it_and_shows_how(field: str, tmp_path: Path)
 def test_the_environment_variable_on_the_page_is_the_one_that_is_read(field: str) -> None:
     section, name, _, _ = FIELDS[field]
     variable = fact(field, "Environment").strip("`")
-    given = {"list of strings": "a,b", "int": "2097152", "float": "7.5", "str": "/x"}.get(type_text(section, name))
+    whole = "7" if any(isinstance(rule, Le) for rule in bounds(section, name)) else "2097152"
+    given = {"list of strings": "a,b", "int": whole, "float": "7.5", "str": "/x"}.get(type_text(section, name))
     text = given if given is not None else get_args(get_type_hints(type(getattr(Settings(), section)))[name])[-1]
     settings = load(None, {variable: text})
     value = getattr(getattr(settings, section) if section else settings, name)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ logs = ["{folder}/access.log"]
 [gate]
 listen = "127.0.0.1:{gate}"
 mode = "{mode}"
+overload_s = 10
 [api]
 listen = "unix:{folder}/api.sock"
 [response]
@@ -66,6 +67,10 @@ class Running:
     def configure(self, text: str) -> None:
         (self.folder / "ostiary.toml").write_text(text)
         self.process.send_signal(signal.SIGHUP)
+
+    def gate(self) -> int:
+        """The process of the gate beside it."""
+        return int((self.folder / "state" / "gate" / "lock").read_text().split()[0])
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -122,8 +127,10 @@ def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]
         assert process.poll() is None, service.log()
         yield service
     finally:
-        process.kill() if process.poll() is None else None
-        process.wait(10)
+        service.process.kill() if service.process.poll() is None else None
+        service.process.wait(10)
+        with suppress(OSError, ValueError):  # what is left of a killed engine's gate
+            os.kill(service.gate(), signal.SIGKILL)
 
 
 def attack(folder: Path) -> None:
@@ -176,6 +183,40 @@ def test_a_service_from_start_to_end(running: Running, ostiary: Callable[..., An
 
 
 @pytest.mark.slow
+def test_the_gate_outlives_a_killed_engine_and_the_next_engine_goes_on_with_it(
+    running: Running, ostiary: Callable[..., Any]
+) -> None:
+    running.configure((running.folder / "ostiary.toml").read_text().replace('"observe"', '"enforce"'))
+    attack(running.folder)
+    until(lambda: running.ask(ATTACKER)[0] == 403, "a refusal")
+    gate = running.gate()
+    running.process.kill()
+    running.process.wait(10)
+    assert running.ask(ATTACKER)[0] == 403
+    assert running.ask("198.51.100.8") == (200, "allow")
+
+    with (running.folder / "log").open("ab") as log:
+        arguments = [sys.executable, "-m", "ostiary", "up", "--config", str(running.folder / "ostiary.toml")]
+        running.process = subprocess.Popen(arguments, stderr=log, stdout=log)
+    until(lambda: running.log().count("ready:") == 2, "the next engine")
+    assert f"goes on with the gate that runs already (process {gate})" in running.log()
+    assert running.gate() == gate
+    _, health = running.api("/health")
+    assert (health["gate"], health["unrecorded"]) == ("ok", 0)
+    subjects = until(lambda: running.api("/decisions")[1]["items"], "the decisions made meanwhile")
+    assert len(subjects) >= 3
+
+    os.kill(gate, signal.SIGKILL)
+    until(lambda: running.log().count("answers on") == 2, "another gate")
+    until(lambda: running.ask(ATTACKER)[0] == 403, "its answer")
+    gate = running.gate()
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(30) == 0
+    until(lambda: not Path(f"/proc/{gate}").exists(), "the end of the gate, too")
+    assert json.loads(ostiary("audit", "verify", "--json", state=running.folder / "state").stdout)["ok"]
+
+
+@pytest.mark.slow
 def test_an_activated_bundle_decides_after_a_reload(
     running: Running, ostiary: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -202,6 +243,14 @@ def test_a_service_that_cannot_start_says_why(tmp_path: Path, ostiary: Callable[
     assert "none.log" in ostiary("up", code=3).stderr
     (tmp_path / "ostiary.toml").write_text('[api]\nlisten = "192.0.2.1:80"\n')
     assert "TLS" in ostiary("up", code=4).stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "ostiary.toml").write_text(
+            f'[api]\nlisten = "unix:{tmp_path}/api"\n[gate]\nlisten = "127.0.0.1:{port}"\n'
+        )
+        said = ostiary("up", code=4).stderr
+    assert "in use" in said
+    assert "gate.process" in said
 
 
 def test_the_units_of_systemd_are_valid() -> None:

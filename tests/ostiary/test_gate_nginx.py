@@ -8,10 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,34 +19,23 @@ from typing import Any
 
 import pytest
 
+from policy.bundles import Bundle, load_bundle
+
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "deploy" / "nginx" / "ostiary.conf"
 GOOD, SUSPECT, ATTACKER = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
-GATE = """
-import json, os, time
-from pathlib import Path
-from ostiary.gate import Gate
-from ostiary.settings import GateSettings, RouteSettings
-from policy.bundles import load_bundle
-from policy.decide import Decider
-from policy.engines.embedded import EmbeddedEngine
-from risk.values import Assessment, Level
-
-RISKS = {"127.0.0.2": 0.05, "127.0.0.3": 0.5, "127.0.0.4": 0.85}
-
-def assess(entity, at):
-    if Path(os.environ["OSTIARY_TEST_BROKEN"]).exists():
-        raise RuntimeError("broken")
-    risk = RISKS.get(entity.id)
-    return risk and Assessment(at, entity, risk, Level.HIGH, 0.9, 1.0, 600.0, ("scan.vertical",), (), {}, "m")
-
-routes = {"/admin/": RouteSettings("normal"), "/": RouteSettings(failure="open")}
-settings = GateSettings(mode=os.environ["OSTIARY_TEST_MODE"], routes=routes)
-app = Gate(lambda: Decider(EmbeddedEngine(load_bundle())), assess, time.time_ns, lambda *_: None, settings, "closed")
+RISKS = {GOOD: 0.05, SUSPECT: 0.5, ATTACKER: 0.85}
+ROUTES = """
+[gate.routes."/admin/"]
+sensitivity = "normal"
+[gate.routes."/"]
+failure = "open"
 """
+BROKEN = Bundle(Path(), {"policy.rego": "package ostiary\n\ndecision := 1 / 0\n"}, {}, {}, "broken")
+"""A policy that has no decision."""
 
 NGINX = """
 daemon off;
@@ -92,8 +81,9 @@ class House:
     """The running parts and how to ask them."""
 
     folder: Path
+    gate: Any
+    """A `FedGate`."""
     port: int = 0
-    gate_port: int = 0
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def get(
@@ -123,23 +113,24 @@ class House:
             time.sleep(0.05)
         pytest.fail(f"no line of the access log matches {pattern!r}")
 
-    def start_gate(self, mode: str, listen: list[str]) -> None:
-        (self.folder / "gate_app.py").write_text(GATE)
-        self.processes["gate"] = subprocess.Popen(
-            [
-                sys.executable, "-m", "uvicorn", "gate_app:app", "--app-dir", str(self.folder), *listen,
-                "--log-level", "warning", "--no-access-log",
-            ],
-            env={
-                **os.environ, "PYTHONPATH": str(ROOT), "OSTIARY_TEST_MODE": mode,
-                "OSTIARY_TEST_BROKEN": str(self.folder / "broken"),
-            },
-        )  # fmt: skip
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """Have a policy in force that cannot decide."""
+        self.gate.use(BROKEN)
+        until(lambda: "broken" in self.gate.page("/health")[1], "the broken policy")
+        try:
+            yield
+        finally:
+            self.gate.use(load_bundle())
+            until(lambda: "broken" not in self.gate.page("/health")[1], "the policy that decides")
 
-    def stop_gate(self) -> None:
-        process = self.processes.pop("gate")
-        process.kill()
-        process.wait()
+
+def until(holds: Callable[[], object], what: str) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"it never came about: {what}")
 
 
 def free_port() -> int:
@@ -157,7 +148,7 @@ def wait_for(family: int, address: Any, process: "subprocess.Popen[bytes]") -> N
     pytest.fail("it did not come up")
 
 
-def build(folder: Path, mode: str, unix: bool = False) -> Iterator[House]:
+def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False) -> Iterator[House]:
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if not nginx:
         if os.environ.get("CI"):
@@ -166,12 +157,14 @@ def build(folder: Path, mode: str, unix: bool = False) -> Iterator[House]:
     application = ThreadingHTTPServer(("127.0.0.1", 0), Application)
     thread = threading.Thread(target=application.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    house = House(folder, free_port(), free_port())
     sock = folder / "gate.sock"
+    listen = f'listen = "unix:{sock}"\n' if unix else ""
+    house = House(folder, make(folder, f'{listen}mode = "{mode}"\n{ROUTES}', RISKS), free_port())
     try:
-        house.start_gate(mode, ["--uds", str(sock)] if unix else ["--port", str(house.gate_port)])
+        house.gate.start_feed()
+        house.gate.start()
         text = CONFIGURATION.read_text()
-        gate = f"unix:{sock}" if unix else f"127.0.0.1:{house.gate_port}"
+        gate = f"unix:{sock}" if unix else f"127.0.0.1:{house.gate.port}"
         for shipped, ours in [
             ("server 127.0.0.1:8771;", f"server {gate};"),
             ("server 127.0.0.1:8000;", f"server 127.0.0.1:{application.server_port};"),
@@ -187,29 +180,27 @@ def build(folder: Path, mode: str, unix: bool = False) -> Iterator[House]:
             [nginx, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
         )
         wait_for(socket.AF_INET, ("127.0.0.1", house.port), house.processes["nginx"])
-        if unix:
-            wait_for(socket.AF_UNIX, str(sock), house.processes["gate"])
-        else:
-            wait_for(socket.AF_INET, ("127.0.0.1", house.gate_port), house.processes["gate"])
         yield house
     finally:
         for process in house.processes.values():
             process.terminate()
         for process in house.processes.values():
             process.wait(10)
+        house.gate.stop()
+        house.gate.stop_feed()
         application.shutdown()
         application.server_close()
         thread.join()
 
 
 @pytest.fixture(scope="module")
-def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    yield from build(tmp_path_factory.mktemp("enforcing"), "enforce")
+def enforcing(make_fed_gate: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    yield from build(make_fed_gate, tmp_path_factory.mktemp("enforcing"), "enforce")
 
 
 @pytest.fixture(scope="module")
-def observing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    yield from build(tmp_path_factory.mktemp("observing"), "observe", unix=True)
+def observing(make_fed_gate: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    yield from build(make_fed_gate, tmp_path_factory.mktemp("observing"), "observe", unix=True)
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/"])
@@ -271,12 +262,8 @@ def test_the_question_cannot_be_asked_from_outside(enforcing: House) -> None:
 
 @pytest.mark.parametrize("path", ["/x/../admin/", "//admin/", "/%61dmin/", "/admin/%2e%2e/admin/", "/./admin/"])
 def test_no_spelling_of_a_path_chooses_another_route(enforcing: House, path: str) -> None:
-    broken = enforcing.folder / "broken"
-    broken.touch()
-    try:
+    with enforcing.broken():
         assert enforcing.get(path)[0] == 503
-    finally:
-        broken.unlink()
 
 
 def test_a_throttled_client_is_slowed_not_refused(enforcing: House) -> None:
@@ -294,43 +281,38 @@ def test_the_applications_own_errors_stay_its_own(enforcing: House) -> None:
 
 
 def test_a_gate_that_cannot_decide_fails_as_declared(enforcing: House) -> None:
-    broken = enforcing.folder / "broken"
-    broken.touch()
-    try:
+    with enforcing.broken():
         assert "x-ostiary-verdict" not in enforcing.told("/", ATTACKER)
         status, headers, body = enforcing.get("/admin/")
         assert (status, headers["retry-after"]) == (503, "5")
         assert b"application" not in body
-    finally:
-        broken.unlink()
-    enforcing.wait_for_log("error=gate.internal")
+    enforcing.wait_for_log("error=policy.")
     assert enforcing.get("/admin/", ATTACKER)[0] == 403
 
 
 def test_a_gate_that_is_killed_fails_as_declared_and_recovers(enforcing: House) -> None:
-    enforcing.stop_gate()
+    enforcing.gate.stop(signal.SIGKILL)
     assert "x-ostiary-verdict" not in enforcing.told("/", ATTACKER, FORGED)
     status, _, body = enforcing.get("/admin/")
     assert status == 503
     assert b"application" not in body
-    enforcing.start_gate("enforce", ["--port", str(enforcing.gate_port)])
-    wait_for(socket.AF_INET, ("127.0.0.1", enforcing.gate_port), enforcing.processes["gate"])
+    enforcing.gate.start()
     assert enforcing.told("/admin/")["x-ostiary-verdict"] == "allow"
     assert enforcing.get("/admin/", ATTACKER)[0] == 403
 
 
 def test_a_gate_that_hangs_is_not_waited_for(enforcing: House) -> None:
-    gate = enforcing.processes["gate"]
-    gate.send_signal(signal.SIGSTOP)
+    (worker,) = enforcing.gate.workers()
+    os.kill(worker, signal.SIGSTOP)
     try:
         assert enforcing.get("/admin/")[0] == 503
         assert "x-ostiary-verdict" not in enforcing.told("/", ATTACKER)
     finally:
-        gate.send_signal(signal.SIGCONT)
+        os.kill(worker, signal.SIGCONT)
 
 
 def test_observing_survives_the_gates_death(observing: House) -> None:
-    observing.stop_gate()
+    observing.gate.stop(signal.SIGKILL)
     assert "x-ostiary-verdict" not in observing.told("/", ATTACKER)
 
 

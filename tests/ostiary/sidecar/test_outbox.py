@@ -36,8 +36,8 @@ def decisions(decide: Callable[[int], Decision]) -> list[Decision]:
 class Box:
     """An outbox, and what its engine got."""
 
-    def __init__(self, folder: Path, name: str = "records-0") -> None:
-        self.folder, self.counters = folder, Counters()
+    def __init__(self, folder: Path, name: str = "records-0", counters: Counters | None = None) -> None:
+        self.folder, self.counters = folder, counters or Counters()
         self.outbox = Outbox(folder, name, KEY, self.counters)
         self.got: list[int] = []
         self.lost = 0
@@ -287,14 +287,20 @@ def test_what_finds_no_room_at_the_end_is_counted(
     assert (box.counters.total("unrecorded"), box.files()) == (30, [])
 
 
-def test_losses_are_told_once_and_before_what_comes_after_them(box: Box, decisions: list[Decision]) -> None:
-    box.outbox.lost(3)
-    box.outbox.lost(4)
-    fill(box, decisions[:1])
-    kinds = [frame[4:5] for frame in box.outbox.frames()]
-    assert kinds == [LOST, RECORDS]
-    box.send_all()
-    assert box.lost == 0
+def test_what_a_process_that_died_had_in_memory_is_told_once_and_before_what_comes_after(
+    box: Box, decisions: list[Decision]
+) -> None:
+    wanted = fill(box, decisions[:120])
+    box.relieve()
+    late = Box(box.folder, counters=box.counters)  # 80 were in memory and 40 on disk
+    fill(late, decisions[120:121])
+    first, *frames = late.outbox.frames()
+    assert (first[4:5], json.loads(first[5:])) == (LOST, {"count": 80})
+    assert [frame[4:5] for frame in frames] == [RECORDS] * 3
+    late.outbox.disconnected()
+    late.send_all()
+    assert (late.got, late.lost) == ([*wanted[:40], decisions[120].ts], 0)
+    assert Box(box.folder, counters=box.counters).outbox._lost == 0
 
 
 def test_records_go_to_the_disk_while_the_engine_is_away(box: Box, decisions: list[Decision]) -> None:

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from ostiary.api.server import serve
-from ostiary.gate import Gate
-from ostiary.service import _GateInForce
-from ostiary.settings import GateSettings
+from ostiary.settings import GateSettings, Settings
+from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.door import Door
+from ostiary.sidecar.follower import Follower
+from ostiary.sidecar.frames import bundle_frame
+from ostiary.sidecar.http import Server
+from ostiary.sidecar.mirror import Mirror
+from ostiary.sidecar.process import decider_of
+from ostiary.sidecar.routes import Routes
 from policy.activation import Activations
 from policy.bundles import Bundle, make_bundle
-from policy.decide import Decider
-from policy.engines.embedded import EmbeddedEngine
+from policy.identity import Identities
 from policy.judge import Judgement
 from policy.values import Decision
 
@@ -58,25 +61,19 @@ class Swapping:
         self.statuses: list[bytes] = []
         self.marks: dict[str, str] = {}
         self.done = asyncio.Event()
+        routes = Routes(GateSettings(mode="enforce"), "closed")
+        self.door = Door(routes, Mirror(), Identities(), self.decisions.append, Counters())
+        self.follower = Follower(self.door, decider_of(Settings(state_dir=str(folder))), print)
 
-    def gate(self) -> Gate:
-        """Return a gate with what is in force on disk, ready to answer."""
-
-        def make() -> Decider:
-            found = self.activations.bundle()
-            assert found is not None
-            return Decider(EmbeddedEngine(found))
-
-        made = Gate(
-            make, lambda *_: None, time.time_ns, lambda d, _: self.decisions.append(d), GateSettings(mode="enforce")
-        )
-        made.prepare()
-        return made
-
-    def activate(self, number: int) -> None:
+    def swap(self, number: int) -> None:
+        """Activate a bundle and hand it on as the engine does."""
         found = bundle(f"m{number}", number)
         self.marks[found.revision] = f"m{number}"
         self.activations.activate(found, good)
+        read = self.activations.bundle()
+        assert read is not None
+        told = bundle_frame(read.modules, read.data, read.revision)
+        self.follower.take(told[4:5], told[5:])
 
     async def ask(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self.folder / "gate.sock")
@@ -88,22 +85,18 @@ class Swapping:
         await writer.wait_closed()
 
     async def run(self, swaps: int) -> None:
-        self.activate(0)
-        force = _GateInForce(self.gate())
-        ready, stop = asyncio.Event(), asyncio.Event()
-        server = asyncio.create_task(serve(force, f"unix:{self.folder / 'gate.sock'}", ready=ready, stop=stop))
-        await ready.wait()
+        self.swap(0)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(Server(self.door, {}), str(self.folder / "gate.sock"))
         clients = [asyncio.create_task(self.ask()) for _ in range(CLIENTS)]
         for number in range(1, swaps + 1):
-            self.activate(number)
-            force.gate = self.gate()
+            self.swap(number)
             before = len(self.statuses)
             while len(self.statuses) < before + CLIENTS:
                 await asyncio.sleep(0)
         self.done.set()
         await asyncio.gather(*clients)
-        stop.set()
-        await server
+        server.close()
 
 
 @pytest.mark.slow

@@ -1,0 +1,193 @@
+"""A real gate, fed by this process instead of an engine."""
+
+import asyncio
+import gc
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ostiary.sidecar.feed import FeedServer, News
+from policy.bundles import Bundle, load_bundle
+from policy.values import Decision
+from risk.standing import Part, Standing
+from risk.values import Level
+from sensors.values import Entity, EntityKind
+
+MODEL = "m1"
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 60) -> Any:
+    """Return what is found once it is; fail where it never comes about."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"it never came about: {what}")
+
+
+def standing(address: str, risk: float) -> Standing:
+    """Return what makes an address as risky for a long while; 0: nothing speaks against it."""
+    parts = (Part("scan.vertical", risk, 1e9, 1.0),) if risk else ()
+    return Standing(time.time_ns(), Entity(EntityKind.IP, address), Level.LOW, 1.0, parts)
+
+
+class FedGate:
+    """`ostiary gate` in a folder, and the engine's end of its feed in a thread of ours."""
+
+    def __init__(self, folder: Path, gate: str = "", risks: Mapping[str, float] | None = None, **more: str) -> None:
+        """`gate` are lines of `[gate]`, `more` those of other sections."""
+        self.folder, self.port = folder, free_port()
+        self.risks = dict(risks or {})
+        self.taken: list[Decision] = []
+        self.lost = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.configure(gate, **more)
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.feed: FeedServer | None = None
+
+    def configure(self, gate: str = "", **more: str) -> None:
+        """Write the settings."""
+        listen = "" if "listen =" in gate else f'listen = "127.0.0.1:{self.port}"\n'
+        slow = "" if "overload_s" in gate else "overload_s = 10\n"  # a machine that is busy with tests sheds nothing
+        sections = {"gate": f'directory = "{self.folder}/gate"\n{listen}{slow}{gate}', **more}
+        text = "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
+        (self.folder / "ostiary.toml").write_text(f'state_dir = "{self.folder}/state"\n{text}')
+
+    def start_feed(self, bundle: Bundle | None = None) -> None:
+        """Begin to be the engine."""
+        gc.collect()  # engines that other tests left have to be dropped by the thread that made them, not by the next
+        began = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._be_engine(bundle or load_bundle(), began)))
+        self._thread.start()
+        assert began.wait(10)
+
+    def stop_feed(self) -> None:
+        """Stop being the engine."""
+        if self._thread is not None:
+            assert self._loop is not None and self._stop is not None
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(10)
+            self._thread = self.feed = None
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start the gate, and wait until it answers by what it was told."""
+        command = [sys.executable, "-m", "ostiary", "gate", "--config", str(self.folder / "ostiary.toml")]
+        if ready and self.feed:
+            until(lambda: self.feed and not self.feed.heard, "that the one before is gone")
+            self.feed.ready.clear()
+        with (self.folder / "gate.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log)
+        if ready:
+            until(lambda: (self.feed and self.feed.ready.is_set()) or self.process.poll() is not None, "ready")  # type: ignore[union-attr]
+            assert self.process.poll() is None, self.log()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the gate and return its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(number)
+        return process.wait(30)
+
+    def log(self) -> str:
+        return (self.folder / "gate.log").read_text()
+
+    def tell(self, risks: Mapping[str, float], *, whole: bool = False) -> None:
+        """Say of addresses how risky they are."""
+        self.risks.update(risks)
+        assert self.feed is not None
+        told = self.risks if whole else risks
+        self.feed.publish(News(MODEL, [standing(name, risk) for name, risk in told.items()], whole))
+
+    def use(self, bundle: Bundle) -> None:
+        """Hand another bundle on."""
+        assert self._loop is not None and self.feed is not None
+        self._loop.call_soon_threadsafe(self.feed.use, bundle)
+
+    def workers(self) -> list[int]:
+        """Return the processes that answer."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
+    def ask(self, address: str = "192.0.2.7", route: str = "/", method: str = "GET") -> tuple[int, dict[str, str]]:
+        """Ask as nginx does; return status and headers."""
+        headers = {"X-Real-IP": address, "X-Original-Method": method, "X-Ostiary-Route": route}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", "/auth-request", headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Return status and text of a page."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    async def _be_engine(self, bundle: Bundle, began: threading.Event) -> None:
+        async def snapshot(between: Callable[[], None]) -> News:
+            between()
+            return News(MODEL, [standing(name, risk) for name, risk in self.risks.items()], whole=True)
+
+        async def take(decisions: Sequence[Decision]) -> None:
+            self.taken += decisions
+
+        def lost(count: int) -> None:
+            self.lost += count
+
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.feed = FeedServer(snapshot, take, lost, bundle)
+        serving = asyncio.create_task(self.feed.serve(self.folder / "gate" / "feed.sock", self._stop))
+        while not (self.folder / "gate" / "feed.sock").exists():
+            assert not serving.done(), serving.exception()
+            await asyncio.sleep(0.01)
+        began.set()
+        await serving
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make_fed_gate() -> type[FedGate]:
+    """Return `FedGate`, for fixtures that keep one for longer than a test."""
+    return FedGate
+
+
+@pytest.fixture
+def fed_gate(tmp_path: Path) -> Iterator[Callable[..., FedGate]]:
+    """Return what makes a gate, fed and started."""
+    made: list[FedGate] = []
+
+    def make(gate: str = "", risks: Mapping[str, float] | None = None, *, start: bool = True, **more: str) -> FedGate:
+        house = FedGate(tmp_path, gate, risks, **more)
+        made.append(house)
+        if start:
+            house.start_feed()
+            house.start()
+        return house
+
+    yield make
+    for house in made:
+        house.stop()
+        house.stop_feed()
