@@ -33,6 +33,7 @@ from ostiary.sidecar.frames import (
     read_records,
     risk_frames,
     unpack,
+    unpack_object,
 )
 from policy.bundles import Bundle
 from policy.values import Decision
@@ -174,9 +175,9 @@ class FeedServer:
                 await self._take(read_records(rows))
                 writer.write(frame(TAKEN, {"count": len(rows)}))
             elif kind == LOST:
-                self._lost(int(unpack(payload)["count"]))
+                self._lost(int(unpack_object(payload)["count"]))
             elif kind == HEARD:
-                told = {name: int(value) for name, value in unpack(payload).items()}
+                told = {name: int(value) for name, value in unpack_object(payload).items()}
                 numbers.add(told["number"])
                 self.heard[told["number"]] = told
                 if all(number in self.heard for number in range(told["of"])):

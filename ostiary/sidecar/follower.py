@@ -21,12 +21,11 @@ from ostiary.sidecar.frames import (
     RISKS,
     SYNCED,
     TAKEN,
-    FrameError,
     frame,
     read_frame,
     read_risks,
     risk_frames,
-    unpack,
+    unpack_object,
 )
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
@@ -57,6 +56,7 @@ class Follower:
         self._door, self._make, self._say = door, make_decider, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
+        self._saving = asyncio.Lock()
         self.changed = False
         """Whether there is something that a snapshot doesn't have yet."""
 
@@ -64,13 +64,13 @@ class Follower:
         """Take a frame of the engine's in; raise `FrameError`."""
         if kind == HELLO:
             self._coming = Mirror()
-            self._coming.revision = str(unpack(payload).get("model", ""))
+            self._coming.revision = str(unpack_object(payload).get("model", ""))
         elif kind == RISKS:
             self._risks(payload)
         elif kind == BUNDLE:
-            self.use(unpack(payload))
+            self.use(unpack_object(payload))
         elif kind == SYNCED:
-            self._synced(int(unpack(payload)["at"]))
+            self._synced(int(unpack_object(payload)["at"]))
 
     def use(self, bundle: dict[str, Any]) -> None:
         """Decide by another bundle from now on; where it doesn't compile the one before stays in force."""
@@ -112,9 +112,19 @@ class Follower:
         yield frame(SYNCED, {"at": mirror.synced_ns})
 
     async def save(self, path: Path, key: bytes) -> None:
-        """Write the snapshot, a chunk at a time between answers; raise OSError."""
-        self.changed = False
-        sealing = await asyncio.to_thread(Sealing, path, key)
+        """Write the snapshot where there is something new, a chunk at a time between answers; raise OSError."""
+        async with self._saving:  # whoever comes meanwhile waits for what is being written
+            if not self.changed:
+                return
+            self.changed = False
+            try:
+                await self._write(path, key)
+            except BaseException:
+                self.changed = True
+                raise
+
+    async def _write(self, path: Path, key: bytes) -> None:
+        sealing = Sealing(path, key)  # not in a thread, which would go on with it when this is cancelled
         try:
             for chunk in self.snapshot():
                 await asyncio.to_thread(sealing.put, chunk)
@@ -172,14 +182,14 @@ class Feed:
                 async with asyncio.timeout(QUIET_S):
                     kind, payload = await read_frame(reader)
                 if kind == TAKEN:
-                    count = int(unpack(payload)["count"])
+                    count = int(unpack_object(payload)["count"])
                     self._outbox.taken(count)
                 else:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:
                         writer.write(frame(HEARD, self._said()))
-        except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
-            pass  # whatever it was, the connection is made again and everything told anew
+        except Exception:  # noqa: BLE001, S110 - whatever it was, the connection is made again and everything told anew
+            pass
         finally:
             self.connected = False
             sender.cancel()

@@ -59,6 +59,14 @@ def unpack(payload: bytes) -> Any:
         raise FrameError("a payload is not JSON") from error
 
 
+def unpack_object(payload: bytes) -> dict[str, Any]:
+    """Return a payload's object; raise `FrameError`."""
+    value = unpack(payload)
+    if not isinstance(value, dict):
+        raise FrameError("a payload is no object")
+    return value
+
+
 async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Return (kind, payload) of the next frame; raise `FrameError`, or EOFError at the end."""
     try:

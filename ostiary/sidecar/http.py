@@ -78,6 +78,7 @@ class Server:
         self.handlers = handlers or {}
         self.connections: set[Connection] = set()
         self.draining = False
+        door.counters.put("connections", 0)  # those of a process that died before this one are gone
 
     def __call__(self) -> "Connection":
         """Return the protocol of a new connection, as asyncio's servers want it."""

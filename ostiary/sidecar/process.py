@@ -111,7 +111,7 @@ class Worker:
         end = time.monotonic() + DRAIN_S
         while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
-        if self._follower.changed and self._number == 0:
+        if self._number == 0:
             with contextlib.suppress(OSError):
                 await self._follower.save(self._snapshot, self._key)
 
@@ -136,7 +136,6 @@ class Worker:
                 try:
                     await self._follower.save(self._snapshot, self._key)
                 except OSError as error:
-                    self._follower.changed = True
                     say(f"the snapshot cannot be written: {error.strerror or error}")
 
     def _said(self) -> dict[str, int]:

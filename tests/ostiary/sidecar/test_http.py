@@ -392,6 +392,13 @@ def test_connections_are_capped(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     run(test)
 
 
+def test_connections_of_a_process_that_died_are_not_told(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.counters.put("connections", 7)
+    Server(house.door, {})
+    assert house.total("connections") == 0
+
+
 def test_draining_answers_what_is_under_way_and_nothing_more(run: Run) -> None:
     async def test(house: House) -> None:
         async with Client.of(house) as idle, Client.of(house) as begun, Client.of(house) as asking:
