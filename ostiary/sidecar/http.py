@@ -8,7 +8,7 @@
     further pages            what `Server.handlers` names; they read the whole request and may take their time
 
 Guarantees: one answer a request, in their order (RFC 9112, section 9.3.2); a head has at most `MAX_HEAD` bytes and
-`HEAD_S` seconds, a body is not read beyond `MAX_BODY`, connections are capped, and whoever breaks these is closed and
+`HEAD_S` seconds, a whole request `MAX_BODY` more, connections are capped, and whoever breaks these is closed and
 counted; whoever doesn't read its answers is not read either; on `drain` requests under way are answered and told that
 the connection ends. What is not HTTP is counted.
 """
@@ -60,7 +60,7 @@ class Request:
     headers: tuple[tuple[bytes, bytes], ...]
     """Names in lower case."""
     body: bytes
-    """At most `MAX_BODY` bytes."""
+    """At most `MAX_HEAD` + `MAX_BODY` bytes, with the head."""
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -205,8 +205,6 @@ class Connection(asyncio.Protocol):
         """Take a body where a page reads it; no dialect does."""
         if self._handler is not None:
             self._body += body
-            if len(self._body) > MAX_BODY:
-                self._end("bad_http")
 
     def on_message_complete(self) -> None:
         """Answer a request."""

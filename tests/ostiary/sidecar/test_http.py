@@ -334,7 +334,7 @@ def test_bodies_are_read_up_to_their_limit_and_by_pages_alone(run: Run) -> None:
                 assert len((await client.ask(posted("/echo", size))).body) == size
             assert len((await client.ask(posted("/echo", MAX_BODY, chunked=True))).body) == MAX_BODY
             assert (await client.ask(posted("/auth-request", 1_000))).status == 503  # it only lacks its headers
-        for large in (posted("/echo", MAX_BODY + 1), posted("/echo", MAX_BODY + 1, chunked=True),
+        for large in (posted("/echo", MAX_BODY + MAX_HEAD), posted("/echo", MAX_BODY + MAX_HEAD, chunked=True),
                       posted("/auth-request", MAX_HEAD + MAX_BODY), posted("/echo", 10 * MAX_BODY)):  # fmt: skip
             async with Client.of(house) as client:
                 await client.send(large)
