@@ -7,9 +7,11 @@ the place is.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ostiary.settings import GateSettings
+from policy.gateways.places import CACHED
 
 Failure = Literal["closed", "open", "last-known"]
 
@@ -39,9 +41,13 @@ class Routes:
             for name, route in settings.routes.items()
         }  # fmt: skip
         self._depth = max((name.count("/") for name in self._routes), default=0)
+        self._remembered = lru_cache(65_536)(self._find)
 
     def find(self, place: str) -> Route:
         """Return the route of `host/path`, `/path`, or a name that the gateway's configuration gives."""
+        return self._remembered(place) if len(place) <= CACHED else self._find(place)
+
+    def _find(self, place: str) -> Route:
         host, slash, path = place.partition("/")
         steps = (slash + path).split("/", self._depth + 1)[: self._depth + 1]
         for start in (host, "") if host else ("",):
