@@ -1,14 +1,16 @@
 """Measure the gate: what a decision costs it, what it adds at real gateways, and how fast a risk is refused.
 
-    python -m bench.gateway [--questions 40000] [--rounds 3] [--seconds 4] [--only cost|gateways|refusal|memory]
+    python -m bench.gateway [--questions 40000] [--rounds 3] [--seconds 4] [--only cost|gateways|refusal|closing|memory]
 
 Cost: a real `ostiary gate` with metrics and decision log on (this process stands in for the engine, and takes the
 records), asked over a unix socket by 16 connections; processor time of the answering process a question, as the kernel
 counts it, evaluated each time (each question by another address) and from a decision that still holds. Beside it the
 peer: a real OPA over REST with its decision log on, the same policy and the same questions, in turns.
 Gateways: wrk against nginx and Envoy in front of an nginx that answers at once; bare, asking the gate, and, at nginx,
-asking OPA over REST; in turns. Refusal: from the instant at which the engine says a risk to the first refusal.
-Memory: of one answering process that holds 1,000,000 risks and 200 routes. Read the ratios: figures move with the load.
+asking OPA over REST; in turns. Refusal: from the instant at which
+the engine says a risk to the first refusal. Closing: to the end of a connection that had been let in, by the kernel (as
+root) and in a real HAProxy; without what waits before it in an engine that is at work. Memory: of one answering process
+that holds 1,000,000 risks and 200 routes. Read the ratios: figures move with the load.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.policy import machine
@@ -33,6 +35,9 @@ from ostiary.sidecar.feed import FeedServer, News
 from policy.bundles import SHIPPED, load_bundle
 from policy.document import request_document
 from policy.values import AccessRequest, Decision, Resource, Subject
+from response.actuators.haproxy import HaproxyCloser
+from response.actuators.sockets import SocketCloser
+from response.ports import Closer
 from risk.standing import Part, Standing
 from risk.values import Level
 from sensors.values import Entity, EntityKind
@@ -49,6 +54,7 @@ class Gate:
     def __init__(self, folder: Path, settings: str = "", risks: Sequence[Standing] = ()) -> None:
         self.folder, self.socket = folder, folder / "gate.sock"
         self._risks, self.taken = risks, 0
+        self.closer: Closer | None = None
         routes = f'[gate]\ndirectory = "{folder}/gate"\nlisten = "unix:{self.socket}"\n{settings}\n'
         (folder / "ostiary.toml").write_text(f'state_dir = "{folder}/state"\n{routes}')
 
@@ -83,8 +89,13 @@ class Gate:
         async def take(decisions: Sequence[Decision]) -> None:
             self.taken += len(decisions)
 
+        async def close(who: Sequence[tuple[Entity, str]]) -> int:
+            closer = self.closer
+            assert closer is not None
+            return await asyncio.to_thread(lambda: sum(closer.close(entity) for entity, _ in who))
+
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.feed = FeedServer(snapshot, take, lambda _: None, load_bundle())
+        self.feed = FeedServer(snapshot, take, lambda _: None, load_bundle(), close)
         began.set()
         await self.feed.serve(self.folder / "gate" / "feed.sock", self._stop)
 
@@ -214,6 +225,77 @@ def refusal(options: argparse.Namespace) -> None:
     print(
         f"risk told to first refusal, {len(taken)} times: p50 {p50:.2f} ms, p99 {p99:.2f} ms, most {taken[-1]:.2f} ms"
     )
+
+
+def closing(options: argparse.Namespace) -> None:
+    """Print how long a risk takes from the engine's word to the end of an open connection."""
+    echo = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_echo, args=(echo,), daemon=True).start()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Gate(Path(name), 'mode = "enforce"\n').running() as gate,
+        haproxy(Path(name), echo.getsockname()[1]) as (port, admin),
+    ):
+        ways: dict[str, tuple[Closer, int]] = {
+            "kernel's sockets": (SocketCloser(), echo.getsockname()[1]),
+            "HAProxy": (HaproxyCloser(admin), port),
+        }
+        for way, (gate.closer, target) in ways.items():
+            taken = sorted(_closed_after(gate, number, target) for number in range(options.closings))
+            p50, p99 = (taken[int(len(taken) * share)] for share in (0.5, 0.99))
+            print(f"risk told to closed connection, {way}, {len(taken)} times: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+
+def _closed_after(gate: Gate, number: int, port: int) -> float:
+    """Return the milliseconds from the engine's word to the end of a connection that was let in."""
+    source = f"127.1.{number >> 8}.{number & 255}"
+    with socket.socket(socket.AF_UNIX) as line, socket.socket() as client:
+        line.connect(str(gate.socket))
+        line.sendall(asked(0).replace(address(0).encode(), source.encode()))
+        assert line.recv(4096).startswith(b"HTTP/1.1 200")
+        client.bind((source, 0))
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        began = time.perf_counter()
+        gate.tell(standing(source, 0.95))
+        with suppress(OSError):
+            assert client.recv(1) == b""
+        took = (time.perf_counter() - began) * 1e3
+        gate.tell(standing(source, 0.0))
+        return took
+
+
+def _echo(listener: socket.socket) -> None:
+    def talk(end: socket.socket) -> None:
+        try:
+            while part := end.recv(100):
+                end.sendall(part)
+        except OSError:
+            pass
+        end.close()
+
+    while True:
+        threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+
+@contextmanager
+def haproxy(folder: Path, application: int) -> Iterator[tuple[int, Path]]:
+    """Run HAProxy in front of an application; yield its port and its stats socket."""
+    port, admin = free_port(), folder / "admin.sock"
+    (folder / "haproxy.cfg").write_text(
+        f"global\n stats socket {admin} level admin\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n"
+        f" timeout server 60s\nlisten a\n bind 127.0.0.1:{port}\n server a 127.0.0.1:{application}\n"
+    )
+    binary = shutil.which("haproxy", path=PATH)
+    assert binary
+    process = subprocess.Popen([binary, "-db", "-f", str(folder / "haproxy.cfg")], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield port, admin
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def memory(options: argparse.Namespace) -> None:
@@ -388,11 +470,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of load, per round and way")
     parser.add_argument("--refusals", type=int, default=500)
     parser.add_argument("--risks", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=["cost", "gateways", "refusal", "memory"])
+    parser.add_argument("--closings", type=int, default=200)
+    parser.add_argument("--only", choices=["cost", "gateways", "refusal", "closing", "memory"])
     parser.add_argument("--opa", default=shutil.which("opa", path=PATH))
     options = parser.parse_args()
     print(machine())
-    for part in (cost, gateways, refusal, memory):
+    for part in (cost, gateways, refusal, closing, memory):
         if options.only in (None, part.__name__):
             part(options)
 

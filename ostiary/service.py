@@ -45,7 +45,7 @@ from ostiary.worker import Context, EngineWorker
 from policy.values import Decision
 from sensors.logs.watch import Watch
 from sensors.receive.receivers import Receivers
-from sensors.values import Source
+from sensors.values import Entity, Source
 
 if TYPE_CHECKING:
     from sensors.packets import workers
@@ -280,7 +280,10 @@ async def make_feed(worker: EngineWorker, settings: Settings) -> FeedServer:
     def lost(count: int) -> None:
         say(f"{count} decisions of the gate were answered and are lost to the record: a process of it was killed")
 
-    feed = FeedServer(snapshot, take, lost, await asyncio.to_thread(policy_bundle, settings))
+    async def close(who: Sequence[tuple[Entity, str]]) -> int:
+        return await asyncio.wrap_future(await asyncio.to_thread(worker.call, lambda context: context.close(who)))
+
+    feed = FeedServer(snapshot, take, lost, await asyncio.to_thread(policy_bundle, settings), close)
     worker.told = feed.publish
     return feed
 

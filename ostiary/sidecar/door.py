@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.live import Live
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
@@ -74,6 +75,8 @@ class Door:
         self.failing = False
         self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
         """Where to send a browser that has to prove itself anew; "" where it is only told so."""
+        self.live = Live()
+        """What was let in of late."""
         self._record = record
         self._verdicts = Verdicts()
         self._histories = Histories()
@@ -96,7 +99,7 @@ class Door:
             decision = held or decider.decide(request, self.mirror.assess(request.subject.entity, now))
         except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
             return self._failed(error, asked, question)
-        return self._decided(decision, held is not None, key, asked, question, now)
+        return self._decided(decision, None if held else (key, request), asked, question, now)
 
     async def rule_async(self, question: Question, now: int) -> Ruling:
         """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
@@ -109,7 +112,7 @@ class Door:
             decision = held or await decider.decide_async(request, self.mirror.assess(request.subject.entity, now))
         except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
             return self._failed(error, asked, question)
-        return self._decided(decision, held is not None, key, asked, question, now)
+        return self._decided(decision, None if held else (key, request), asked, question, now)
 
     def unreadable(self, code: str, place: str) -> Ruling:
         """Return the ruling where the question itself could not be read; `place` is what of it was sent.
@@ -156,14 +159,39 @@ class Door:
         except Exception:  # noqa: BLE001 - the record's trouble is not the client's
             self.counters.add("unrecorded")
 
+    def judge_again(self, request: AccessRequest, now: int) -> Decision | None:
+        """Return the decision that what was let in is to end; None where it may go on, or nobody can say.
+
+        Takes no share of a throttled subject, and is never a matter of overload or of how a route fails.
+        """
+        route = self.routes.find(request.resource.name)
+        if self.decider is None or self.decider.waits or not route.enforce:
+            return None
+        entity = request.subject.entity
+        resource, history = replace(request.resource, sensitivity=route.sensitivity), self._histories.of(entity, now)
+        asked = replace(request, ts=now, resource=resource, history=history)
+        try:
+            decision = self.decider.decide(asked, self.mirror.assess(entity, now))
+        except Exception:  # noqa: BLE001 - what cannot be decided ends nothing
+            return None
+        if decision.verdict not in _REFUSING:
+            return None
+        self._hand_on(decision)
+        self.live.forget(request)
+        return decision
+
     def _decided(
-        self, decision: Decision, reused: bool, key: Hashable, route: Route, question: Question, now: int
-    ) -> Ruling:
+        self, decision: Decision, fresh: tuple[Hashable, AccessRequest] | None, route: Route, question: Question,
+        now: int,
+    ) -> Ruling:  # fmt: skip
         self.failing = False
-        if reused:
+        if fresh is None:
             self.counters.add("reused")
         else:
+            key, request = fresh
             self._verdicts.keep(key, decision)
+            if decision.verdict in _ALLOWING or not route.enforce:
+                self.live.note(request)
             self._remember(_same(question, route), decision)
             self._hand_on(decision)
             if decision.verdict in _REFUSING:

@@ -7,7 +7,8 @@ leaves the one before in force; a snapshot holds the frames as they came, sealed
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.frames import (
     BUNDLE,
+    CLOSE,
+    CLOSED,
     HEARD,
     HELLO,
     RISKS,
@@ -31,6 +34,7 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.sealed import Sealing, read_sealed
 from policy.errors import PolicyError
+from sensors.entities import Entity
 
 SOCKET = "feed.sock"
 """In the directory of the gates; the engine listens there."""
@@ -51,9 +55,11 @@ class Follower:
         self,
         door: Door,
         make_decider: MakeDecider,
+        changed: Callable[[Iterable[Entity] | None], None],
         say: Callable[[str], None],
     ) -> None:
-        self._door, self._make, self._say = door, make_decider, say
+        """`changed` hears whose risk did, or None where anybody's decision may be another."""
+        self._door, self._make, self._told, self._say = door, make_decider, changed, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
         self._saving = asyncio.Lock()
@@ -82,6 +88,7 @@ class Follower:
             self._say(f"a bundle was refused, the one before stays in force: {error} [{error.code}]")
             return
         self._bundle, self.changed = bundle, True
+        self._told(None)
 
     def remake(self, make_decider: MakeDecider) -> None:
         """Make what decides anew, by other settings; raise `PolicyError` and change nothing where that fails."""
@@ -91,13 +98,17 @@ class Follower:
 
     def _risks(self, payload: bytes) -> None:
         mirror = self._door.mirror if self._coming is None else self._coming
-        for standing in read_risks(payload):
+        standings = list(read_risks(payload))
+        for standing in standings:
             mirror.put(standing)
         self.changed = True
+        if self._coming is None:
+            self._told([standing.entity for standing in standings])
 
     def _synced(self, at: int) -> None:
         if self._coming is not None:
             self._door.mirror, self._coming = self._coming, None
+            self._told(None)
         self._door.mirror.synced_ns = at
         self._door.counters.put("synced_ns", at)
         self._door.counters.put("risks", len(self._door.mirror))
@@ -156,7 +167,15 @@ class Feed:
         """`said` gives what the engine is told with each beat: {"number", "of", ...}."""
         self._path, self._follower, self._outbox, self._counters = path, follower, outbox, counters
         self._said = said
+        self._writer: asyncio.StreamWriter | None = None
         self.connected = False
+
+    def close(self, at: int, who: list[list[str]]) -> None:
+        """Have connections closed, named at an instant (ns): [kind, id, decision] each; lost while it is away."""
+        if self._writer is not None and who:
+            for part in self._outbox.frames():
+                self._writer.write(part)  # the decisions first, which they refer to
+            self._writer.write(frame(CLOSE, {"at": at, "who": who}))
 
     async def run(self) -> None:
         """Follow the engine until cancelled."""
@@ -175,7 +194,7 @@ class Feed:
             await asyncio.sleep(RETRY_S[failures])
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connected = True
+        self.connected, self._writer = True, writer
         sender = asyncio.get_running_loop().create_task(self._send(writer))
         try:
             while True:
@@ -184,6 +203,11 @@ class Feed:
                 if kind == TAKEN:
                     count = int(unpack_object(payload)["count"])
                     self._outbox.taken(count)
+                elif kind == CLOSED:
+                    closed = unpack_object(payload)
+                    self._counters.add("closed", int(closed["count"]))
+                    self._counters.add("closings")
+                    self._counters.add("closing_ns", max(0, time.time_ns() - int(closed["at"])))
                 else:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:
@@ -191,7 +215,7 @@ class Feed:
         except Exception:  # noqa: BLE001, S110 - whatever it was, the connection is made again and everything told anew
             pass
         finally:
-            self.connected = False
+            self.connected, self._writer = False, None
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sender

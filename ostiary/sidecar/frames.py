@@ -5,10 +5,12 @@
                      RISKS   [standing, ...]            a standing without parts is to be forgotten
                      SYNCED  {"at"}                     all that is known up to this instant has been told
                      TAKEN   {"count"}                  so many records of this connection are durable
+                     CLOSED  {"count", "at"}            so many connections were closed of those named at that instant
     gate -> engine   HEARD   {"number", "of", ...}      this process answers by what it was told; again and again, with
                                                         what was counted
                      RECORDS [record, ...]              decisions, in the order in which they were made
                      LOST    {"count"}                  decisions that were answered and can't be recorded
+                     CLOSE   {"at", "who"}              connections of these are to end: [kind, id, decision], ...
 
 Payloads are JSON. Guarantees: what doesn't fit is a `FrameError`, never a guess; a frame has at most `MAX_FRAME` bytes.
 """
@@ -33,8 +35,8 @@ CHUNK: Final = 250
 """Standings or records in a frame: about a millisecond of work."""
 MOST_SECONDS: Final = 1e15
 MOST_SUPPORT: Final = 1e6
-HELLO, BUNDLE, RISKS, SYNCED, TAKEN = b"H", b"B", b"R", b"S", b"T"
-HEARD, RECORDS, LOST = b"A", b"D", b"L"
+HELLO, BUNDLE, RISKS, SYNCED, TAKEN, CLOSED = b"H", b"B", b"R", b"S", b"T", b"E"
+HEARD, RECORDS, LOST, CLOSE = b"A", b"D", b"L", b"C"
 _HEAD = struct.Struct(">Ic")
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ from ostiary.sidecar.sealed import open_key
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
+from policy.values import AccessRequest
+from sensors.entities import Entity
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
@@ -79,10 +81,11 @@ class Worker:
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
         self._door = Door(_routes(settings), Mirror(), Identities(), self._outbox.add, counters)
-        self._follower = Follower(self._door, decider_of(settings), say)
+        self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
         self._http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        self._again: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -138,6 +141,27 @@ class Worker:
                 except OSError as error:
                     say(f"the snapshot cannot be written: {error.strerror or error}")
 
+    def _changed(self, entities: Iterable[Entity] | None) -> None:
+        """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
+        if not len(self._door.live):
+            return
+        if entities is not None:
+            self._end(self._door.live.of(entities, time.time_ns()), time.time_ns())
+            return
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().create_task(self._all_again(time.time_ns()))
+
+    async def _all_again(self, at: int) -> None:
+        for entity in self._door.live.entities():
+            self._end(self._door.live.of([entity], time.time_ns()), at)
+            await asyncio.sleep(0)  # questions come first
+
+    def _end(self, requests: Iterable[AccessRequest], at: int) -> None:
+        decisions = [self._door.judge_again(request, time.time_ns()) for request in tuple(requests)]
+        who = {decision.entity: decision for decision in decisions if decision}
+        self._feed.close(at, [[entity.kind.value, entity.id, each.id] for entity, each in who.items()])
+
     def _said(self) -> dict[str, int]:
         """Return what the engine is told of this process, and of what all of them counted."""
         counters = self._counters
@@ -155,6 +179,7 @@ class Worker:
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
         self._settings, self._door.routes = new, _routes(new)
+        self._changed(None)
         say(f"SIGHUP: new settings are in force ({new.gate.mode})")
 
 

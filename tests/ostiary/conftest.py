@@ -52,6 +52,8 @@ class FedGate:
         self.risks = dict(risks or {})
         self.taken: list[Decision] = []
         self.lost = 0
+        self.closing: list[tuple[str, str]] = []
+        """(address, decision) of those whose connections are to end."""
         self.process: subprocess.Popen[bytes] | None = None
         self.configure(gate, **more)
         self._stop: asyncio.Event | None = None
@@ -153,7 +155,12 @@ class FedGate:
             self.lost += count
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.feed = FeedServer(snapshot, take, lost, bundle)
+
+        async def close(who: Sequence[tuple[Entity, str]]) -> int:
+            self.closing += [(entity.id, decision) for entity, decision in who]
+            return len(who)
+
+        self.feed = FeedServer(snapshot, take, lost, bundle, close)
         serving = asyncio.create_task(self.feed.serve(self.folder / "gate" / "feed.sock", self._stop))
         while not (self.folder / "gate" / "feed.sock").exists():
             assert not serving.done(), serving.exception()

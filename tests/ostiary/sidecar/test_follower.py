@@ -13,7 +13,7 @@ from ostiary.sidecar import follower
 from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Door
 from ostiary.sidecar.follower import Feed, Follower
-from ostiary.sidecar.frames import BUNDLE, HELLO, RISKS, SYNCED, TAKEN, FrameError, frame, risk_frames
+from ostiary.sidecar.frames import BUNDLE, CLOSED, HELLO, RISKS, SYNCED, TAKEN, FrameError, frame, risk_frames
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
@@ -38,9 +38,10 @@ class House:
     def __init__(self, decider: Decider) -> None:
         self.said: list[str] = []
         self.bundles: list[dict[str, Any]] = []
+        self.changed: list[Any] = []
         self.counters, self._decider = Counters(), decider
         self.door = Door(Routes(GateSettings(), "closed"), Mirror(), Identities(), lambda _: None, self.counters)
-        self.follower = Follower(self.door, self.make, self.said.append)
+        self.follower = Follower(self.door, self.make, self.changed.append, self.said.append)
 
     def make(self, bundle: dict[str, Any]) -> Decider:
         if bundle.get("modules") == "broken":
@@ -115,7 +116,8 @@ def test_a_snapshot_is_written_by_one_at_a_time_and_read_again(
 
 
 POISON = [
-    frame(HELLO, []), frame(BUNDLE, {}), frame(BUNDLE, 7), frame(SYNCED, {}), frame(SYNCED, {"at": "soon"}),
+    frame(HELLO, []), frame(BUNDLE, {}), frame(BUNDLE, 7), frame(CLOSED, 7), frame(CLOSED, {"count": 1, "at": "a"}),
+    frame(SYNCED, {}), frame(SYNCED, {"at": "soon"}),
     b"\0\0\0\x0cS" + b'{"at":1e999}', frame(SYNCED, {"at": 1 << 70}), frame(TAKEN, {"count": None}), frame(TAKEN, 7),
     frame(RISKS, [[]]), b"\0\0\0\1R[", b"\xff\xff\xff\xffR", b"\0\0\0\3S[", b"",
     frame(RISKS, [["ip", "a", 1 << 70, "low", 0.0, [["a", 0.5, 1.0, 1.0]]]]),
@@ -151,7 +153,7 @@ def test_no_engine_ends_the_feed_for_good(house: House, tmp_path: Path, monkeypa
             await asyncio.gather(following, return_exceptions=True)
 
     house.make = lambda bundle: house.bundles.append(bundle["modules"])  # type: ignore[method-assign,assign,func-returns-value]  # it raises KeyError
-    house.follower = Follower(house.door, house.make, house.said.append)
+    house.follower = Follower(house.door, house.make, house.changed.append, house.said.append)
     monkeypatch.setattr(follower, "QUIET_S", 0.2)
     asyncio.run(follow())
     assert house.counters.total("feed_lost") >= len(POISON) - 1

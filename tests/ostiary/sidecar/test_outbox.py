@@ -308,7 +308,7 @@ def test_records_go_to_the_disk_while_the_engine_is_away(box: Box, decisions: li
         raise OstiaryError("nobody tells anything")
 
     async def follow() -> None:
-        follower = Follower(never, never, never)  # type: ignore[arg-type]  # nothing comes
+        follower = Follower(never, never, never, never)  # type: ignore[arg-type]  # nothing comes
         feed = Feed(box.folder / "feed.sock", follower, box.outbox, box.counters, never)
         following = asyncio.create_task(feed.run())
         async with asyncio.timeout(60):
