@@ -90,6 +90,13 @@ class GateSettings:
         default=0.15,
         metadata={"doc": "When answers are late by so many seconds, only `critical` routes are decided on."},
     )
+    traces: str = field(
+        default="",
+        metadata={
+            "doc": "OpenTelemetry collector (`http://host:port`) that is told a span an answer, within the gateway's "
+            "traces; empty: none."
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)

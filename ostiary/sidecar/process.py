@@ -36,6 +36,7 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
+from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
@@ -97,6 +98,7 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
+        end_traces = self._begin_traces()
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
         say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
@@ -106,7 +108,15 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(end_traces)
         await asyncio.to_thread(self._outbox.close)
+
+    def _begin_traces(self) -> Callable[[], None]:
+        """Begin to tell a collector of answers, where there is one; return what ends it."""
+        if not self._settings.gate.traces:
+            return lambda: None
+        self._door.traced, end = tracer(self._settings.gate.traces)
+        return end
 
     async def _drain(self, server: asyncio.Server) -> None:
         server.close()
@@ -196,6 +206,8 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of whatever keeps it from beginning."""
+        if self._settings.gate.traces:
+            check_extra()
         directory = self._settings.gate_path()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
