@@ -36,6 +36,7 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
+from ostiary.sidecar.spoe import SpoeServer
 from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
@@ -72,11 +73,12 @@ class Worker:
     """One process that answers."""
 
     def __init__(
-        self, settings: Settings, read_again: Callable[[], Settings], listener: socket.socket, number: int,
+        self, settings: Settings, read_again: Callable[[], Settings], listeners: list[socket.socket], number: int,
         counters: Counters,
     ) -> None:  # fmt: skip
+        """`listeners` are bound where the settings say, in the order of `_addresses`."""
         self._settings, self._read_again = settings, read_again
-        self._listener, self._number, self._counters = listener, number, counters
+        self._listeners, self._number, self._counters = listeners, number, counters
         directory = settings.gate_path()
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
@@ -85,7 +87,8 @@ class Worker:
         self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        self._servers: list[Server | SpoeServer] = [http, SpoeServer(self._door)]
         self._again: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -100,11 +103,14 @@ class Worker:
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
         end_traces = self._begin_traces()
         gc.freeze()
-        server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
-        say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
+        listening = [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG)
+            for server, listener in zip(self._servers, self._listeners, strict=False)
+        ]
+        say(f"answers on {' and '.join(_addresses(self._settings))} ({self._settings.gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
-        await self._drain(server)
+        await self._drain(listening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -118,15 +124,20 @@ class Worker:
         self._door.traced, end = tracer(self._settings.gate.traces)
         return end
 
-    async def _drain(self, server: asyncio.Server) -> None:
-        server.close()
-        self._http.drain()
+    async def _drain(self, listening: list[asyncio.Server]) -> None:
+        for listener in listening:
+            listener.close()
+        for server in self._servers:
+            server.drain()
         end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
+        while time.monotonic() < end and (self._busy() or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
         if self._follower.changed and self._number == 0:
             with contextlib.suppress(OSError):
                 await self._follower.save(self._snapshot, self._key)
+
+    def _busy(self) -> bool:
+        return any(server.connections for server in self._servers)
 
     async def _watch(self) -> None:
         """See how late this process is, and end what takes too long."""
@@ -140,7 +151,8 @@ class Worker:
             self._door.overloaded = late_s > (limit_s / 2 if self._door.overloaded else limit_s)
             if loop.time() - swept > 1.0:
                 swept = loop.time()
-                self._http.sweep()
+                for server in self._servers:
+                    server.sweep()
 
     async def _keep(self) -> None:
         while True:
@@ -195,7 +207,7 @@ class Worker:
 
 
 class Supervisor:
-    """Holds the socket and keeps the workers running."""
+    """Holds the sockets and keeps the workers running."""
 
     def __init__(self, settings: Settings, read_again: Callable[[], Settings], *, beside: bool = False) -> None:
         """`beside` says that an engine starts it, and may end it."""
@@ -212,21 +224,25 @@ class Supervisor:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
-        with bind(check_listen(self._settings.gate.listen)) as listener:
+        addresses = _addresses(self._settings)
+        with contextlib.ExitStack() as bound:
+            listeners = [bound.enter_context(bind(check_listen(address))) for address in addresses]
             keep_only()
-            listener.setblocking(False)
+            for listener in listeners:
+                listener.setblocking(False)
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
             signal.signal(signal.SIGHUP, self._again)
             for number in range(self._settings.gate.processes):
-                self._start(number, listener)
+                self._start(number, listeners)
             while self._workers:
-                self._wait(listener)
-        if self._settings.gate.listen.startswith("unix:"):
-            Path(self._settings.gate.listen.removeprefix("unix:")).unlink(missing_ok=True)
+                self._wait(listeners)
+        for address in addresses:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         return 0
 
-    def _start(self, number: int, listener: socket.socket) -> None:
+    def _start(self, number: int, listeners: list[socket.socket]) -> None:
         supervisor = os.getpid()
         process = os.fork()
         if process == 0:
@@ -236,7 +252,7 @@ class Supervisor:
                 for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(caught, signal.SIG_DFL)
                 self._counters.belong_to(number)
-                _serve(Worker(self._settings, self._read_again, listener, number, self._counters))
+                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
@@ -244,7 +260,7 @@ class Supervisor:
                 os._exit(status)
         self._workers[process] = (number, time.monotonic())
 
-    def _wait(self, listener: socket.socket) -> None:
+    def _wait(self, listeners: list[socket.socket]) -> None:
         try:
             process, status = os.wait()
         except InterruptedError:
@@ -261,7 +277,7 @@ class Supervisor:
         self._counters.add("restarts")
         if time.monotonic() - began < LATE_S:
             time.sleep(1.0)
-        self._start(number, listener)
+        self._start(number, listeners)
 
     def _end(self, *_: object) -> None:
         self._stopping = True
@@ -283,6 +299,11 @@ def _serve(worker: Worker) -> None:
 
     gc.set_threshold(50_000, 20, 20)
     uvloop.run(worker.run())
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return where to listen: for HTTP and, where it is wanted, for HAProxy."""
+    return [settings.gate.listen, settings.gate.spoe] if settings.gate.spoe else [settings.gate.listen]
 
 
 def _routes(settings: Settings) -> Routes:
