@@ -65,6 +65,13 @@ class Application(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """Has nothing to say of connections that end."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 class Greeter(threading.Thread):
     """A server that speaks first, as those of SSH do."""
 
@@ -198,7 +205,7 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
             pytest.fail("HAProxy is not installed")
         pytest.skip("HAProxy is not installed: its configuration is NOT tested")
     certificates(folder)
-    server, greeter = ThreadingHTTPServer(("127.0.0.1", 0), Application), Greeter()
+    server, greeter = Server(("127.0.0.1", 0), Application), Greeter()
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     serving.start()
     greeter.start()
@@ -494,6 +501,9 @@ def test_a_gate_that_hangs_is_not_waited_for_and_recovers(enforcing: House) -> N
     os.kill(worker, signal.SIGSTOP)
     try:
         fails_as_declared(enforcing)
+        enforcing.wait_for_log("Server ostiary_gate/gate is DOWN, reason: Layer7 timeout")
+        assert enforcing.get("/hung")[0] == 503
+        enforcing.wait_for_log('"GET /hung HTTP/1.1" .* failed=2')  # no server, so that nothing was waited for
     finally:
         os.kill(worker, signal.SIGCONT)
     recovers(enforcing)
