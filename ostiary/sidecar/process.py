@@ -90,7 +90,7 @@ class Worker:
         http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
         self._servers: list[Server | SpoeServer] = [http, SpoeServer(self._door)]
         self._again: asyncio.Task[None] | None = None
-        self._stop = asyncio.Event()
+        self._stop, self._saving = asyncio.Event(), asyncio.Lock()
 
     async def run(self) -> None:
         """Answer until SIGTERM."""
@@ -132,9 +132,7 @@ class Worker:
         end = time.monotonic() + DRAIN_S
         while time.monotonic() < end and (self._busy() or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
-        if self._follower.changed and self._number == 0:
-            with contextlib.suppress(OSError):
-                await self._follower.save(self._snapshot, self._key)
+        await self._save()
 
     def _busy(self) -> bool:
         return any(server.connections for server in self._servers)
@@ -157,7 +155,13 @@ class Worker:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SAVE_S if self._snapshot.exists() else 1.0)
-            if self._number == 0 and self._follower.changed and self._door.mirror.synced_ns:
+            if self._door.mirror.synced_ns:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Write a snapshot of what is new; one that is being written is waited for, so that the end doesn't cut it."""
+        async with self._saving:
+            if self._number == 0 and self._follower.changed:
                 try:
                     await self._follower.save(self._snapshot, self._key)
                 except OSError as error:
