@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from policy.bundles import Bundle, load_bundle
+from response.actuators.haproxy import HaproxyCloser
+from sensors.entities import Entity, EntityKind
 
 pytestmark = pytest.mark.server
 
@@ -212,7 +214,7 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
     spoe = f"unix:{folder}/spoe.sock" if unix else f"127.0.0.1:{free_port()}"
     house = House(
         folder,
-        make(folder, f'spoe = "{spoe}"\nmode = "{mode}"\n{ROUTES}', RISKS),
+        make(folder, f'spoe = "{spoe}"\nmode = "{mode}"\nprocesses = {1 + unix}\n{ROUTES}', RISKS),
         free_port(),
         free_port(),
         free_port(),
@@ -225,6 +227,7 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
         tls = f"ssl crt {folder}/server.pem alpn h2,http/1.1 ca-file {folder}/authority.pem verify optional"
         for shipped, ours in [
             ("    user  haproxy\n    group haproxy\n", ""),
+            ("/run/haproxy/admin.sock", f"{folder}/admin.sock"),
             ("log   /dev/log local0", "log   stdout format raw local0"),
             ("/etc/haproxy/ostiary-spoe.conf", f"{folder}/ostiary-spoe.conf"),
             ("bind :8080", f"bind 127.0.0.1:{house.port}\n    bind [::1]:{house.port}"),
@@ -445,6 +448,15 @@ def test_connections_that_are_not_http(enforcing: House) -> None:
     until(lambda: any(d.document["resource"]["name"] == "ssh" for d in enforcing.gate.taken), "the record")
     asked = [d.document for d in enforcing.gate.taken if d.document["resource"]["name"] == "ssh"]
     assert {(d["resource"]["kind"], d["action"]) for d in asked} == {("network", "connect")}
+
+
+def test_an_open_connection_can_be_closed(enforcing: House) -> None:
+    closer = HaproxyCloser(enforcing.folder / "admin.sock")
+    with socket.create_connection(("127.0.0.1", enforcing.tcp), 10, source_address=("127.0.0.5", 0)) as client:
+        assert client.recv(5) == b"hello"
+        assert closer.close(Entity(EntityKind.IP, "127.0.0.9")) == 0
+        assert closer.close(Entity(EntityKind.IP, "127.0.0.5")) == 1
+        assert client.recv(5) == b""
 
 
 def test_the_applications_own_errors_stay_its_own(enforcing: House) -> None:
