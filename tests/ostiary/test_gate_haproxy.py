@@ -511,12 +511,15 @@ def test_a_gate_that_ends_in_order_fails_as_declared_and_recovers(enforcing: Hou
 
 def test_a_gate_that_hangs_is_not_waited_for_and_recovers(enforcing: House) -> None:
     (worker,) = enforcing.gate.workers()
+    for _ in range(20):
+        assert enforcing.get("/")[0] == 200  # HAProxy has connections that could be gone on with
     os.kill(worker, signal.SIGSTOP)
     try:
         fails_as_declared(enforcing)
         enforcing.wait_for_log("Server ostiary_gate/gate is DOWN, reason: Layer7 timeout")
-        assert enforcing.get("/hung")[0] == 503
-        enforcing.wait_for_log('"GET /hung HTTP/1.1" .* failed=2')  # no server, so that nothing was waited for
+        for number in range(8):
+            assert enforcing.get(f"/hung/{number}")[0] == 503
+            enforcing.wait_for_log(f'"GET /hung/{number} HTTP/1.1" .* failed=2')  # no server: nothing was waited for
     finally:
         os.kill(worker, signal.SIGCONT)
     recovers(enforcing)
