@@ -124,6 +124,11 @@ class House:
             except ConnectionError:
                 return b""
 
+    def kill(self) -> None:
+        """End the gate as a power cut would, and wait until its processes, which end with it, are gone, too."""
+        self.gate.stop(signal.SIGKILL)
+        until(lambda: not listens(self.gate.port), "the end of its processes")
+
     def wait_for_log(self, pattern: str) -> None:
         """Wait until a line of HAProxy's log, which comes after the answer, matches."""
         until(lambda: re.search(pattern, self.log()), f"a line of the log that matches {pattern!r}")
@@ -250,7 +255,8 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
             house.processes.append(
                 subprocess.Popen([haproxy, "-db", "-f", str(folder / "haproxy.cfg")], stdout=log, stderr=log)
             )
-        until(lambda: listens(house), "HAProxy")
+        until(lambda: house.processes[0].poll() is not None or listens(house.port), "HAProxy")
+        assert house.processes[0].poll() is None, house.log()
         yield house
     finally:
         for process in house.processes:
@@ -267,10 +273,9 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
         greeter.socket.close()
 
 
-def listens(house: House) -> bool:
-    assert house.processes[0].poll() is None, house.log()
+def listens(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", house.port)) == 0
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -497,7 +502,7 @@ def recovers(house: House) -> None:
 
 
 def test_a_gate_that_is_killed_fails_as_declared_and_recovers(enforcing: House) -> None:
-    enforcing.gate.stop(signal.SIGKILL)
+    enforcing.kill()
     fails_as_declared(enforcing)
     enforcing.gate.start()
     recovers(enforcing)
@@ -528,7 +533,7 @@ def test_a_gate_that_hangs_is_not_waited_for_and_recovers(enforcing: House) -> N
 
 
 def test_observing_survives_the_gates_death(observing: House) -> None:
-    observing.gate.stop(signal.SIGKILL)
+    observing.kill()
     assert "x-ostiary-verdict" not in observing.told("/", ATTACKER)
     assert observing.greeting(ATTACKER) == b"hello"
 
