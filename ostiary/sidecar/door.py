@@ -18,6 +18,7 @@ from ostiary.sidecar.live import Live
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
+from ostiary.sidecar.traces import Traced
 from policy.errors import DialectError, EngineUnavailableError, PolicyError
 from policy.gateways.places import readings
 from policy.gateways.values import NOTHING, Credentials, Question, Ruling
@@ -75,6 +76,8 @@ class Door:
         self.failing = False
         self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
         """Where to send a browser that has to prove itself anew; "" where it is only told so."""
+        self.traced: Traced = lambda _question, _ruling, _now: None
+        """Hears of rulings on questions within a trace; never raises."""
         self.live = Live()
         """What was let in of late."""
         self._record = record
@@ -90,6 +93,19 @@ class Door:
 
     def rule(self, question: Question, now: int) -> Ruling:
         """Return the ruling on a question asked at `now` (ns); never raises."""
+        ruling = self._rule(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    async def rule_async(self, question: Question, now: int) -> Ruling:
+        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+        ruling = await self._rule_async(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    def _rule(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked
@@ -101,8 +117,7 @@ class Door:
             return self._failed(error, asked, question)
         return self._decided(decision, None if held else (key, request), asked, question, now)
 
-    async def rule_async(self, question: Question, now: int) -> Ruling:
-        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+    async def _rule_async(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked

@@ -36,6 +36,8 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
+from ostiary.sidecar.spoe import SpoeServer
+from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
@@ -71,11 +73,12 @@ class Worker:
     """One process that answers."""
 
     def __init__(
-        self, settings: Settings, read_again: Callable[[], Settings], listener: socket.socket, number: int,
+        self, settings: Settings, read_again: Callable[[], Settings], listeners: list[socket.socket], number: int,
         counters: Counters,
     ) -> None:  # fmt: skip
+        """`listeners` are bound where the settings say, in the order of `_addresses`."""
         self._settings, self._read_again = settings, read_again
-        self._listener, self._number, self._counters = listener, number, counters
+        self._listeners, self._number, self._counters = listeners, number, counters
         directory = settings.gate_path()
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
@@ -84,7 +87,8 @@ class Worker:
         self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        self._servers: list[Server | SpoeServer] = [http, SpoeServer(self._door)]
         self._again: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -97,26 +101,41 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
+        end_traces = self._begin_traces()
         gc.freeze()
-        server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
-        say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
+        listening = [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG)
+            for server, listener in zip(self._servers, self._listeners, strict=False)
+        ]
+        say(f"answers on {' and '.join(_addresses(self._settings))} ({self._settings.gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
-        await self._drain(server)
+        await self._drain(listening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(end_traces)
         await asyncio.to_thread(self._outbox.close)
 
-    async def _drain(self, server: asyncio.Server) -> None:
-        server.close()
-        self._http.drain()
+    def _begin_traces(self) -> Callable[[], None]:
+        """Begin to tell a collector of answers, where there is one; return what ends it."""
+        if not self._settings.gate.traces:
+            return lambda: None
+        self._door.traced, end = tracer(self._settings.gate.traces)
+        return end
+
+    async def _drain(self, listening: list[asyncio.Server]) -> None:
+        for listener in listening:
+            listener.close()
+        for server in self._servers:
+            server.drain()
         end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
+        while time.monotonic() < end and (self._busy() or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
-        if self._number == 0:
-            with contextlib.suppress(OSError):
-                await self._follower.save(self._snapshot, self._key)
+        await self._save()
+
+    def _busy(self) -> bool:
+        return any(server.connections for server in self._servers)
 
     async def _watch(self) -> None:
         """See how late this process is, and end what takes too long."""
@@ -130,16 +149,22 @@ class Worker:
             self._door.overloaded = late_s > (limit_s / 2 if self._door.overloaded else limit_s)
             if loop.time() - swept > 1.0:
                 swept = loop.time()
-                self._http.sweep()
+                for server in self._servers:
+                    server.sweep()
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SAVE_S if self._snapshot.exists() else 1.0)
-            if self._number == 0 and self._follower.changed and self._door.mirror.synced_ns:
-                try:
-                    await self._follower.save(self._snapshot, self._key)
-                except OSError as error:
-                    say(f"the snapshot cannot be written: {error.strerror or error}")
+            if self._door.mirror.synced_ns:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Write a snapshot of what is new; one that is being written is waited for, so that the end doesn't cut it."""
+        if self._number == 0:
+            try:
+                await self._follower.save(self._snapshot, self._key)
+            except OSError as error:
+                say(f"the snapshot cannot be written: {error.strerror or error}")
 
     def _changed(self, entities: Iterable[Entity] | None) -> None:
         """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
@@ -184,7 +209,7 @@ class Worker:
 
 
 class Supervisor:
-    """Holds the socket and keeps the workers running."""
+    """Holds the sockets and keeps the workers running."""
 
     def __init__(self, settings: Settings, read_again: Callable[[], Settings], *, beside: bool = False) -> None:
         """`beside` says that an engine starts it, and may end it."""
@@ -195,25 +220,31 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of whatever keeps it from beginning."""
+        if self._settings.gate.traces:
+            check_extra()
         directory = self._settings.gate_path()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
-        with bind(check_listen(self._settings.gate.listen)) as listener:
+        addresses = _addresses(self._settings)
+        with contextlib.ExitStack() as bound:
+            listeners = [bound.enter_context(bind(check_listen(address))) for address in addresses]
             keep_only()
-            listener.setblocking(False)
+            for listener in listeners:
+                listener.setblocking(False)
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
             signal.signal(signal.SIGHUP, self._again)
             for number in range(self._settings.gate.processes):
-                self._start(number, listener)
+                self._start(number, listeners)
             while self._workers:
-                self._wait(listener)
-        if self._settings.gate.listen.startswith("unix:"):
-            Path(self._settings.gate.listen.removeprefix("unix:")).unlink(missing_ok=True)
+                self._wait(listeners)
+        for address in addresses:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         return 0
 
-    def _start(self, number: int, listener: socket.socket) -> None:
+    def _start(self, number: int, listeners: list[socket.socket]) -> None:
         supervisor = os.getpid()
         process = os.fork()
         if process == 0:
@@ -223,7 +254,7 @@ class Supervisor:
                 for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(caught, signal.SIG_DFL)
                 self._counters.belong_to(number)
-                _serve(Worker(self._settings, self._read_again, listener, number, self._counters))
+                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
@@ -231,7 +262,7 @@ class Supervisor:
                 os._exit(status)
         self._workers[process] = (number, time.monotonic())
 
-    def _wait(self, listener: socket.socket) -> None:
+    def _wait(self, listeners: list[socket.socket]) -> None:
         try:
             process, status = os.wait()
         except InterruptedError:
@@ -248,7 +279,7 @@ class Supervisor:
         self._counters.add("restarts")
         if time.monotonic() - began < LATE_S:
             time.sleep(1.0)
-        self._start(number, listener)
+        self._start(number, listeners)
 
     def _end(self, *_: object) -> None:
         self._stopping = True
@@ -270,6 +301,11 @@ def _serve(worker: Worker) -> None:
 
     gc.set_threshold(50_000, 20, 20)
     uvloop.run(worker.run())
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return where to listen: for HTTP and, where it is wanted, for HAProxy."""
+    return [settings.gate.listen, settings.gate.spoe] if settings.gate.spoe else [settings.gate.listen]
 
 
 def _routes(settings: Settings) -> Routes:
