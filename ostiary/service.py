@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sensors.packets import workers
 
 RELOADABLE = ("policy", "response", "gate")
-BOUND = ("gate.listen", "gate.grpc", "gate.directory", "gate.processes")
+BOUND = ("gate.listen", "gate.directory", "gate.processes", "gate.traces", "gate.spoe", "gate.grpc")
 """Settings of those sections that hold until a restart all the same."""
 READY_S = 120.0
 ANSWER_S = 10.0

@@ -96,10 +96,15 @@ class EngineWorker(threading.Thread):
         answer: Future[T] = Future()
 
         def run(context: Context) -> None:
+            asked = answer.set_running_or_notify_cancel()  # else whoever asked has gone, and it is done all the same
             try:
-                answer.set_result(command(context))
+                done = command(context)
             except Exception as error:  # noqa: BLE001 - handed to whoever asked
-                answer.set_exception(error)
+                if asked:
+                    answer.set_exception(error)
+            else:
+                if asked:
+                    answer.set_result(done)
 
         self._commands.put(run, timeout=5)
         return answer
@@ -142,7 +147,7 @@ class EngineWorker(threading.Thread):
         if batches:
             context.recorder.decisions([decision for batch, _ in batches for decision in batch])
             for _, recorded in batches:
-                if not recorded.cancelled():
+                if recorded.set_running_or_notify_cancel():  # else the gate has gone
                     recorded.set_result(None)
         for command in _taken(self._commands):
             command(context)

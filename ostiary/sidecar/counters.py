@@ -16,7 +16,7 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
-    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns",
+    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns", "connections_spoe", "bad_spoe",
 )  # fmt: skip
 CODES = (
     "gateway", "authzen", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
@@ -64,7 +64,8 @@ class Counters:
         self.add(f"undecided.{known}")
 
     def took(self, seconds: float) -> None:
-        """Count what a question took."""
+        """Count what a question took; a clock that was set back makes it no less than nothing."""
+        seconds = max(seconds, 0.0)
         self.add(_TOOK[bisect_left(BUCKETS_S, seconds)])
         self.add("took_ns", int(seconds * 1e9))
 

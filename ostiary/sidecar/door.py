@@ -18,7 +18,9 @@ from ostiary.sidecar.live import Live
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
+from ostiary.sidecar.traces import Traced
 from policy.errors import DialectError, EngineUnavailableError, PolicyError
+from policy.gateways.places import readings
 from policy.gateways.values import NOTHING, Credentials, Question, Ruling
 from policy.history import Histories
 from policy.values import AccessRequest, Decision, Resource, Subject, Verdict
@@ -74,6 +76,8 @@ class Door:
         self.failing = False
         self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
         """Where to send a browser that has to prove itself anew; "" where it is only told so."""
+        self.traced: Traced = lambda _question, _ruling, _now: None
+        """Hears of rulings on questions within a trace; never raises."""
         self.live = Live()
         """What was let in of late."""
         self._record = record
@@ -89,6 +93,19 @@ class Door:
 
     def rule(self, question: Question, now: int) -> Ruling:
         """Return the ruling on a question asked at `now` (ns); never raises."""
+        ruling = self._rule(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    async def rule_async(self, question: Question, now: int) -> Ruling:
+        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+        ruling = await self._rule_async(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    def _rule(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked
@@ -100,8 +117,7 @@ class Door:
             return self._failed(error, asked, question)
         return self._decided(decision, None if held else (key, request), asked, question, now)
 
-    async def rule_async(self, question: Question, now: int) -> Ruling:
-        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+    async def _rule_async(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked
@@ -114,9 +130,12 @@ class Door:
         return self._decided(decision, None if held else (key, request), asked, question, now)
 
     def unreadable(self, code: str, place: str) -> Ruling:
-        """Return the ruling where the question itself could not be read."""
+        """Return the ruling where the question itself could not be read; `place` is what of it was sent.
+
+        What could be taken for several places fails like the strictest of them, or an odd spelling would be a way in.
+        """
         self.counters.add("questions")
-        return self._undecided(code, self.routes.find(place), None)
+        return self._undecided(code, self.routes.strictest(readings(place)), None)
 
     def _asked(self, question: Question) -> Route | Ruling:
         """Return the question's route, or the ruling where there is no time for a decision."""

@@ -35,6 +35,7 @@ from ostiary.sidecar.frames import (
     read_records,
     risk_frames,
     unpack,
+    unpack_object,
 )
 from policy.bundles import Bundle
 from policy.values import Decision
@@ -191,9 +192,9 @@ class FeedServer:
                 count = await self._close(who)
                 writer.write(frame(CLOSED, {"count": count, "at": int(told["at"])}))
             elif kind == LOST:
-                self._lost(int(unpack(payload)["count"]))
+                self._lost(int(unpack_object(payload)["count"]))
             elif kind == HEARD:
-                told = {name: int(value) for name, value in unpack(payload).items()}
+                told = {name: int(value) for name, value in unpack_object(payload).items()}
                 numbers.add(told["number"])
                 self.heard[told["number"]] = told
                 if all(number in self.heard for number in range(told["of"])):

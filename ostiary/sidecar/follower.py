@@ -24,12 +24,11 @@ from ostiary.sidecar.frames import (
     RISKS,
     SYNCED,
     TAKEN,
-    FrameError,
     frame,
     read_frame,
     read_risks,
     risk_frames,
-    unpack,
+    unpack_object,
 )
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
@@ -63,6 +62,7 @@ class Follower:
         self._door, self._make, self._told, self._say = door, make_decider, changed, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
+        self._saving = asyncio.Lock()
         self.changed = False
         """Whether there is something that a snapshot doesn't have yet."""
 
@@ -70,13 +70,13 @@ class Follower:
         """Take a frame of the engine's in; raise `FrameError`."""
         if kind == HELLO:
             self._coming = Mirror()
-            self._coming.revision = str(unpack(payload).get("model", ""))
+            self._coming.revision = str(unpack_object(payload).get("model", ""))
         elif kind == RISKS:
             self._risks(payload)
         elif kind == BUNDLE:
-            self.use(unpack(payload))
+            self.use(unpack_object(payload))
         elif kind == SYNCED:
-            self._synced(int(unpack(payload)["at"]))
+            self._synced(int(unpack_object(payload)["at"]))
 
     def use(self, bundle: dict[str, Any]) -> None:
         """Decide by another bundle from now on; where it doesn't compile the one before stays in force."""
@@ -123,9 +123,19 @@ class Follower:
         yield frame(SYNCED, {"at": mirror.synced_ns})
 
     async def save(self, path: Path, key: bytes) -> None:
-        """Write the snapshot, a chunk at a time between answers; raise OSError."""
-        self.changed = False
-        sealing = await asyncio.to_thread(Sealing, path, key)
+        """Write the snapshot where there is something new, a chunk at a time between answers; raise OSError."""
+        async with self._saving:  # whoever comes meanwhile waits for what is being written
+            if not self.changed:
+                return
+            self.changed = False
+            try:
+                await self._write(path, key)
+            except BaseException:
+                self.changed = True
+                raise
+
+    async def _write(self, path: Path, key: bytes) -> None:
+        sealing = Sealing(path, key)  # not in a thread, which would go on with it when this is cancelled
         try:
             for chunk in self.snapshot():
                 await asyncio.to_thread(sealing.put, chunk)
@@ -179,6 +189,8 @@ class Feed:
                 failures = 0
                 await self._follow(reader, writer)
                 self._counters.add("feed_lost")
+            await self._outbox.relieve()  # nobody takes them meanwhile
+            self._counters.put("waiting_records", len(self._outbox))
             await asyncio.sleep(RETRY_S[failures])
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -189,10 +201,10 @@ class Feed:
                 async with asyncio.timeout(QUIET_S):
                     kind, payload = await read_frame(reader)
                 if kind == TAKEN:
-                    count = int(unpack(payload)["count"])
+                    count = int(unpack_object(payload)["count"])
                     self._outbox.taken(count)
                 elif kind == CLOSED:
-                    closed = unpack(payload)
+                    closed = unpack_object(payload)
                     self._counters.add("closed", int(closed["count"]))
                     self._counters.add("closings")
                     self._counters.add("closing_ns", max(0, time.time_ns() - int(closed["at"])))
@@ -200,8 +212,8 @@ class Feed:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:
                         writer.write(frame(HEARD, self._said()))
-        except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
-            pass  # whatever it was, the connection is made again and everything told anew
+        except Exception:  # noqa: BLE001, S110 - whatever it was, the connection is made again and everything told anew
+            pass
         finally:
             self.connected, self._writer = False, None
             sender.cancel()

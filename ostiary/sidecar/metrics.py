@@ -27,6 +27,7 @@ _PLAIN = {
     "connections_refused": "Connections refused for their number",
     "slow_clients": "Connections ended because their client was too slow",
     "bad_http": "Connections ended because they did not speak the protocol",
+    "bad_spoe": "Connections of HAProxy's ended because they did not speak the protocol",
     "restarts": "Processes started again",
     "feed_lost": "Connections to the engine that ended",
     "closed": "Live connections closed because their subject is no longer let in",
@@ -34,6 +35,7 @@ _PLAIN = {
 }
 _STATES = {
     "connections": "Open connections of gateways",
+    "connections_spoe": "Open connections of HAProxy's",
     "waiting_records": "Records in memory that are not durable yet",
 }
 

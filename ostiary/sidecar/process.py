@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
+from ostiary.sidecar.spoe import SpoeServer
+from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
 from policy.identity import Identities
@@ -78,9 +80,10 @@ class Worker:
     """One process that answers."""
 
     def __init__(
-        self, settings: Settings, read_again: Callable[[], Settings], listeners: Sequence[socket.socket], number: int,
+        self, settings: Settings, read_again: Callable[[], Settings], listeners: list[socket.socket], number: int,
         counters: Counters,
     ) -> None:  # fmt: skip
+        """`listeners` are bound where the settings say, in the order of `_addresses`."""
         self._settings, self._read_again = settings, read_again
         self._listeners, self._number, self._counters = listeners, number, counters
         directory = settings.gate_path()
@@ -91,9 +94,10 @@ class Worker:
         self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._servers: list[Server | grpc.Server] = [
-            Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
-        ]
+        http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        self._servers: list[Server | SpoeServer | grpc.Server] = [http]
+        if settings.gate.spoe:
+            self._servers.append(SpoeServer(self._door))
         if settings.gate.grpc:
             self._servers.append(_grpc().Server(self._door))
         self._again: asyncio.Task[None] | None = None
@@ -108,33 +112,41 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
+        end_traces = self._begin_traces()
         gc.freeze()
-        servers = [
-            await loop.create_server(server, sock=listener, backlog=BACKLOG, start_serving=True)
+        listening = [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG)
             for server, listener in zip(self._servers, self._listeners, strict=True)
         ]
-        gate = self._settings.gate
-        say(f"answers on {gate.listen}{gate.grpc and f' and, by gRPC, on {gate.grpc}'} ({gate.mode})")
+        say(f"answers on {' and '.join(_addresses(self._settings))} ({self._settings.gate.mode})")
         tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
         await self._stop.wait()
-        await self._drain(servers)
+        await self._drain(listening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(end_traces)
         await asyncio.to_thread(self._outbox.close)
 
-    async def _drain(self, servers: Sequence[asyncio.Server]) -> None:
-        for listening, server in zip(servers, self._servers, strict=True):
-            listening.close()
+    def _begin_traces(self) -> Callable[[], None]:
+        """Begin to tell a collector of answers, where there is one; return what ends it."""
+        if not self._settings.gate.traces:
+            return lambda: None
+        self._door.traced, end = tracer(self._settings.gate.traces)
+        return end
+
+    async def _drain(self, listening: list[asyncio.Server]) -> None:
+        for listener in listening:
+            listener.close()
+        for server in self._servers:
             server.drain()
         end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (
-            any(server.connections for server in self._servers) or (self._feed.connected and len(self._outbox))
-        ):
+        while time.monotonic() < end and (self._busy() or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
-        if self._follower.changed and self._number == 0:
-            with contextlib.suppress(OSError):
-                await self._follower.save(self._snapshot, self._key)
+        await self._save()
+
+    def _busy(self) -> bool:
+        return any(server.connections for server in self._servers)
 
     async def _watch(self) -> None:
         """See how late this process is, and end what takes too long."""
@@ -154,12 +166,16 @@ class Worker:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SAVE_S if self._snapshot.exists() else 1.0)
-            if self._number == 0 and self._follower.changed and self._door.mirror.synced_ns:
-                try:
-                    await self._follower.save(self._snapshot, self._key)
-                except OSError as error:
-                    self._follower.changed = True
-                    say(f"the snapshot cannot be written: {error.strerror or error}")
+            if self._door.mirror.synced_ns:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Write a snapshot of what is new; one that is being written is waited for, so that the end doesn't cut it."""
+        if self._number == 0:
+            try:
+                await self._follower.save(self._snapshot, self._key)
+            except OSError as error:
+                say(f"the snapshot cannot be written: {error.strerror or error}")
 
     def _changed(self, entities: Iterable[Entity] | None) -> None:
         """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
@@ -204,7 +220,7 @@ class Worker:
 
 
 class Supervisor:
-    """Holds the socket and keeps the workers running."""
+    """Holds the sockets and keeps the workers running."""
 
     def __init__(self, settings: Settings, read_again: Callable[[], Settings], *, beside: bool = False) -> None:
         """`beside` says that an engine starts it, and may end it."""
@@ -215,16 +231,17 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of whatever keeps it from beginning."""
+        if self._settings.gate.traces:
+            check_extra()
         directory = self._settings.gate_path()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
-        gate = self._settings.gate
-        if gate.grpc:
-            _grpc()
-        addresses = [address for address in (gate.listen, gate.grpc) if address]
-        with contextlib.ExitStack() as held:
-            listeners = [held.enter_context(bind(check_listen(address))) for address in addresses]
+        addresses = _addresses(self._settings)
+        with contextlib.ExitStack() as bound:
+            if self._settings.gate.grpc:
+                _grpc()  # or there is no beginning
+            listeners = [bound.enter_context(bind(check_listen(address))) for address in addresses]
             keep_only()
             for listener in listeners:
                 listener.setblocking(False)
@@ -240,7 +257,7 @@ class Supervisor:
                 Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         return 0
 
-    def _start(self, number: int, listeners: Sequence[socket.socket]) -> None:
+    def _start(self, number: int, listeners: list[socket.socket]) -> None:
         supervisor = os.getpid()
         # a signal that comes now is for the new process too, and not for what it inherits of ours
         signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
@@ -265,7 +282,7 @@ class Supervisor:
         self._workers[process] = (number, time.monotonic())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
 
-    def _wait(self, listeners: Sequence[socket.socket]) -> None:
+    def _wait(self, listeners: list[socket.socket]) -> None:
         try:
             process, status = os.wait()
         except InterruptedError:
@@ -304,6 +321,12 @@ def _serve(worker: Worker) -> None:
 
     gc.set_threshold(50_000, 20, 20)
     uvloop.run(worker.run())
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return where to listen: for HTTP and, where they are wanted, for HAProxy and for gRPC."""
+    gate = settings.gate
+    return [gate.listen, *(address for address in (gate.spoe, gate.grpc) if address)]
 
 
 def _grpc() -> "ModuleType":

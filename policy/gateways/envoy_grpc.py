@@ -43,7 +43,7 @@ from policy.gateways.headers import (
     method_name,
     reason_codes,
 )
-from policy.gateways.places import clean_host, clean_path
+from policy.gateways.places import clean_host, clean_path, sent_place
 from policy.gateways.values import NOTHING, Credentials, Question, Ruling
 from policy.identity.certificates import names_of
 
@@ -84,11 +84,12 @@ def is_network(request: CheckRequest) -> bool:
 
 
 def place_of(request: CheckRequest, told: str = "") -> str:
-    """Return the place, "" where it cannot be read, so that a bad question fails as declared."""
-    try:
-        return _place(request.attributes, told)
-    except DialectError:
-        return ""
+    """Return the place as it was sent, for a question that cannot be read."""
+    attributes = request.attributes
+    route = attributes.context_extensions.get(ROUTE_EXTENSION, "") or told
+    if route or is_network(request):
+        return route or _place(attributes, "")
+    return sent_place(attributes.request.http.host, attributes.request.http.path)
 
 
 def read(request: CheckRequest, told: str = "") -> Question:

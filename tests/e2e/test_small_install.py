@@ -67,3 +67,7 @@ def test_a_sidecar_is_small_and_answers(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+    environment["OSTIARY_GATE__TRACES"] = "http://127.0.0.1:4318"
+    refused = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert (refused.returncode, "ostiary[otel]" in refused.stderr) == (4, True)
