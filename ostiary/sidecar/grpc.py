@@ -113,6 +113,7 @@ class Peer(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """End the connection where its client is too slow, or silent for too long."""
+        self._http.rest()
         silent_s = now - self._heard
         begun = not self._http.greeted or any(call not in self._tasks for call in self._http.open)
         if silent_s > IDLE_S or (silent_s > SLOW_S and begun):

@@ -23,7 +23,9 @@ MAX_MESSAGE: Final = 131_072
 MAX_FRAME: Final = 16_384
 UNREAD: Final = 1 << 20
 NUISANCES: Final = 1_000
-"""Frames that want an answer or drop a call, for each call that was answered and this many besides."""
+"""Frames that want an answer or drop a call: one for each call that was answered, and so many besides."""
+FORGIVEN: Final = 10
+"""So many of them a second are no matter."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITISED = 0x1, 0x1, 0x4, 0x8, 0x20
@@ -119,6 +121,10 @@ class Connection:
             _BEGUN + _literal(b"grpc-status", b"%d" % code) + _literal(b"grpc-message", text.encode("ascii", "replace"))
         )
         self.out.append(_frame(HEADERS, END_HEADERS | END_STREAM, call.stream, block))
+
+    def rest(self) -> None:
+        """Forgive a little; call it about once a second, so that a quiet client may ask for a long time."""
+        self._patience = min(self._patience + FORGIVEN, NUISANCES)
 
     def drain(self) -> None:
         """Take no more calls."""

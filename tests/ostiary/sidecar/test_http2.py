@@ -189,6 +189,13 @@ def test_calls_that_are_answered_buy_patience(connection: Connection) -> None:
         connection.answer(call, b"")
 
 
+def test_a_quiet_client_may_ask_for_ever(connection: Connection) -> None:
+    for _ in range(2 * http2.NUISANCES):
+        connection.receive(frame(http2.PING, 0, 0, bytes(8)))
+        connection.rest()
+    assert code(connection, frame(http2.PING, 0, 0, bytes(8)) * (http2.NUISANCES + 1)) == http2.ENHANCE_YOUR_CALM
+
+
 def test_so_many_calls_and_no_more(connection: Connection) -> None:
     calls = connection.receive(b"".join(asked(stream) for stream in range(1, 2 * http2.CALLS + 3, 2)))
     assert len(calls) == len(connection.open) == http2.CALLS
