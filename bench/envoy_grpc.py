@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc
-from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from ostiary.sidecar.feed import FeedServer, News
 from policy.bundles import load_bundle
+from policy.gateways.envoy_messages import CheckRequest
 from policy.values import Decision
 
 ROOT = Path(__file__).parents[1]

@@ -19,22 +19,25 @@ Guarantees: hostile or missing fields are a `DialectError` with a stable code, n
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any  # messages, whose classes are made at run time
 
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption  # type: ignore[import-untyped]
-from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext  # type: ignore[import-untyped]
-from envoy.service.auth.v3.external_auth_pb2 import (  # type: ignore[import-untyped]  # the wheel brings no types
-    CheckRequest,
-    CheckResponse,
-    DeniedHttpResponse,
-    OkHttpResponse,
-)
-from envoy.type.v3.http_status_pb2 import HttpStatus  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from policy.errors import CredentialError, DialectError
 from policy.gateways import forward_auth
+from policy.gateways.envoy_messages import (
+    OVERWRITE_IF_EXISTS_OR_ADD,
+    CheckRequest,
+    CheckResponse,
+    DeniedHttpResponse,
+    HeaderValue,
+    HeaderValueOption,
+    HttpStatus,
+    OkHttpResponse,
+    Status,
+    Struct,
+    Value,
+)
 from policy.gateways.headers import (
     CREDENTIAL_BYTES,
     browser_target,
@@ -70,7 +73,7 @@ _OURS = tuple(
 """Headers by which a client could pose as the gateway before the application."""
 
 
-def parse(message: bytes) -> CheckRequest:
+def parse(message: bytes) -> Any:
     """Return the message; raise `DialectError`."""
     try:
         return CheckRequest.FromString(message)
@@ -78,12 +81,12 @@ def parse(message: bytes) -> CheckRequest:
         raise DialectError("gateway.message", "the message is not a CheckRequest") from error
 
 
-def is_network(request: CheckRequest) -> bool:
+def is_network(request: Any) -> bool:
     """Tell whether the network filter asks, about a connection."""
     return not request.attributes.request.HasField("http")
 
 
-def place_of(request: CheckRequest, told: str = "") -> str:
+def place_of(request: Any, told: str = "") -> str:
     """Return the place as it was sent, for a question that cannot be read."""
     attributes = request.attributes
     route = attributes.context_extensions.get(ROUTE_EXTENSION, "") or told
@@ -92,7 +95,7 @@ def place_of(request: CheckRequest, told: str = "") -> str:
     return sent_place(attributes.request.http.host, attributes.request.http.path)
 
 
-def read(request: CheckRequest, told: str = "") -> Question:
+def read(request: Any, told: str = "") -> Question:
     """Read a question; `told` is the route in the call's metadata; raise `DialectError`."""
     attributes = request.attributes
     source = attributes.source
@@ -128,7 +131,7 @@ def write(ruling: Ruling) -> bytes | None:
     return bytes(response.SerializeToString())
 
 
-def _place(attributes: AttributeContext, told: str) -> str:
+def _place(attributes: Any, told: str) -> str:
     route = attributes.context_extensions.get(ROUTE_EXTENSION, "") or told
     if route:
         if not _ROUTE.fullmatch(route):
@@ -143,7 +146,7 @@ def _place(attributes: AttributeContext, told: str) -> str:
     return f"tcp:{attributes.destination.address.socket_address.port_value}"
 
 
-def _headers(http: AttributeContext.HttpRequest) -> Iterator[tuple[bytes, str]]:
+def _headers(http: Any) -> Iterator[tuple[bytes, str]]:
     """Yield the headers that count, whichever way Envoy was told to send them (`encode_raw_headers`)."""
     if http.HasField("header_map"):
         seen = set()
@@ -168,7 +171,7 @@ def _checked(name: str, value: str) -> tuple[bytes, str]:
     return name.encode(), value
 
 
-def _holder(source: AttributeContext.Peer, found: dict[bytes, str]) -> Credentials:
+def _holder(source: Any, found: dict[bytes, str]) -> Credentials:
     """Return what headers and the TLS session bring to prove who asks."""
     certificate, principal = source.certificate, source.principal
     if not certificate and not principal:
@@ -190,15 +193,15 @@ def _names(certificate: str) -> tuple[str, str]:
         raise DialectError("gateway.certificate", "the certificate cannot be read") from error
 
 
-def _options(headers: Iterable[tuple[bytes, bytes]]) -> list[HeaderValueOption]:
-    over = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+def _options(headers: Iterable[tuple[bytes, bytes]]) -> list[Any]:
+    over = OVERWRITE_IF_EXISTS_OR_ADD
     return [
         HeaderValueOption(header=HeaderValue(key=name.decode(), value=value.decode()), append_action=over)
         for name, value in headers
     ]
 
 
-def _metadata(ruling: Ruling) -> Struct:
+def _metadata(ruling: Ruling) -> Any:
     decision = ruling.decision
     if decision is None:
         told = {"error": ruling.code}

@@ -15,7 +15,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from grpc_health.v1 import health_pb2
 
 from ostiary.errors import MissingExtraError
@@ -26,6 +25,7 @@ from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Door
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Routes
+from policy.gateways.envoy_messages import CheckRequest, CheckResponse
 from policy.gateways.values import Question, Ruling
 from policy.identity import Identities
 
