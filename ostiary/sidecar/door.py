@@ -33,6 +33,8 @@ LAST_KNOWN = 65_536
 EDGE_NS = 60_000_000_000
 """Windows of time in a policy begin and end on a minute: no decision is used across one."""
 _ALLOWING = frozenset({Verdict.ALLOW, Verdict.THROTTLE})
+_CLIENTS = ("gateway.", "authzen.")
+"""Codes of what is wrong with a question; any other tells of a fault of ours."""
 _REFUSING = frozenset({Verdict.DENY, Verdict.ISOLATE})
 
 
@@ -132,10 +134,15 @@ class Door:
     def unreadable(self, code: str, place: str) -> Ruling:
         """Return the ruling where the question itself could not be read; `place` is what of it was sent.
 
-        What could be taken for several places fails like the strictest of them, or an odd spelling would be a way in.
+        Where refusals are meant it is refused, however the route fails: else whoever is refused would ask unreadably.
+        What could be taken for several places counts as the strictest of them.
         """
         self.counters.add("questions")
-        return self._undecided(code, self.routes.strictest(readings(place)), None)
+        route = self.routes.strictest(readings(place))
+        if not code.startswith(_CLIENTS):
+            return self._undecided(code, route, None)
+        self.counters.undecided(code)
+        return Ruling(not route.enforce, None, code, enforced=route.enforce, unreadable=True)
 
     def _asked(self, question: Question) -> Route | Ruling:
         """Return the question's route, or the ruling where there is no time for a decision."""

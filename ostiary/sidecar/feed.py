@@ -167,8 +167,7 @@ class FeedServer:
 
         news = await self._snapshot(from_engine)
         await subscribed.wait()
-        writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
-        for part in _frames(news):
+        for part in _frames(news, bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision)):
             writer.write(part)
             await writer.drain()
         while held := self._gates.get(writer):
@@ -201,9 +200,11 @@ class FeedServer:
                     self.ready.set()
 
 
-def _frames(news: News) -> Iterator[bytes]:
+def _frames(news: News, bundle: bytes = b"") -> Iterator[bytes]:
     if news.whole:
         yield frame(HELLO, {"version": VERSION, "model": news.model})
+    if bundle:
+        yield bundle
     yield from risk_frames(news.standings)
     if news.whole:
         yield frame(SYNCED, {"at": time.time_ns()})

@@ -62,6 +62,8 @@ class Follower:
         self._door, self._make, self._told, self._say = door, make_decider, changed, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
+        self._with_it: dict[str, Any] | None = None
+        """The bundle that came with risks which aren't all told yet."""
         self._saving = asyncio.Lock()
         self.changed = False
         """Whether there is something that a snapshot doesn't have yet."""
@@ -73,6 +75,8 @@ class Follower:
             self._coming.revision = str(unpack_object(payload).get("model", ""))
         elif kind == RISKS:
             self._risks(payload)
+        elif kind == BUNDLE and self._coming is not None:
+            self._with_it = unpack_object(payload)  # no policy decides before the risks are known that it decides by
         elif kind == BUNDLE:
             self.use(unpack_object(payload))
         elif kind == SYNCED:
@@ -108,6 +112,9 @@ class Follower:
     def _synced(self, at: int) -> None:
         if self._coming is not None:
             self._door.mirror, self._coming = self._coming, None
+            if self._with_it is not None:
+                self.use(self._with_it)
+                self._with_it = None
             self._told(None)
         self._door.mirror.synced_ns = at
         self._door.counters.put("synced_ns", at)

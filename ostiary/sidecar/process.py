@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
 SAVE_S = 30.0
+ILL_S = 5.0
+"""A gate that cannot decide says so for at most so long after it last tried."""
 TICK_S = 0.02
 LATE_S = 0.1
 """A worker that ends sooner than so after its start is started again with a pause."""
@@ -151,13 +153,15 @@ class Worker:
     async def _watch(self) -> None:
         """See how late this process is, and end what takes too long."""
         loop = asyncio.get_running_loop()
-        swept = loop.time()
+        swept, well = loop.time(), loop.time() + ILL_S
         while True:
             due = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
             late_s = loop.time() - due
             limit_s = self._settings.gate.overload_s
             self._door.overloaded = late_s > (limit_s / 2 if self._door.overloaded else limit_s)
+            if loop.time() > well:  # whoever keeps away from a gate that is ill has to try it again some time
+                self._door.failing, well = False, loop.time() + ILL_S
             if loop.time() - swept > 1.0:
                 swept = loop.time()
                 for server in self._servers:

@@ -57,8 +57,8 @@ _WANTED = {
     "authorization": CREDENTIAL_BYTES, "cookie": CREDENTIAL_BYTES, "x-api-key": 512, "traceparent": 64, "accept": 4_096,
 }  # fmt: skip
 _ROUTE = re.compile(r"[\x21-\x7e]{1,256}")
-_CODES = {302: 16, 401: 16, 403: 7, 429: 8}
-"""UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED (google.rpc.Code) for what HTTP says."""
+_CODES = {302: 16, 400: 3, 401: 16, 403: 7, 429: 8}
+"""UNAUTHENTICATED, INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED (google.rpc.Code) for what HTTP says."""
 _TO_CLIENT = frozenset(
     (b"x-ostiary-decision", b"retry-after", b"location", b"www-authenticate", b"cache-control")
 )  # fmt: skip
@@ -114,7 +114,7 @@ def read(request: Any, told: str = "") -> Question:
 
 def write(ruling: Ruling) -> bytes | None:
     """Write a ruling as a CheckResponse; None where the call has to fail."""
-    if not ruling.allowed and ruling.decision is None:
+    if not ruling.allowed and ruling.decision is None and not ruling.unreadable:
         return None
     answer = forward_auth.write(ruling)
     headers, metadata = answer.headers, _metadata(ruling)

@@ -67,6 +67,8 @@ def write(ruling: Ruling) -> Answer:
     decision = ruling.decision
     if ruling.allowed:
         return Answer(200, tuple(headers))
+    if ruling.unreadable:
+        return Answer(400, tuple(headers))
     if decision is None:
         return Answer(503, (*headers, (b"retry-after", b"1")))
     if decision.verdict is Verdict.STEP_UP:

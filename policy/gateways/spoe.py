@@ -122,7 +122,9 @@ def write(ruling: Ruling, name: str) -> bytes:
     decision = ruling.decision
     if decision is None:
         parts += (_SET[key, "error"], text_value(ruling.code))
-        if not ruling.allowed:
+        if ruling.unreadable and not ruling.allowed:
+            parts += (_SET[key, "status"], _number(400))
+        elif not ruling.allowed:
             parts += (_SET[key, "status"], _number(503), _SET[key, "retry_after"], _number(1))
         return b"".join(parts)
     parts += (_SET[key, "verdict"], text_value(decision.verdict), _SET[key, "decision"], text_value(decision.id))

@@ -68,6 +68,8 @@ class Ruling:
     """False: the route observes, so everything is allowed and the decision is only told."""
     over: bool = False
     """The subject is throttled and has used up its share for now."""
+    unreadable: bool = False
+    """The question itself could not be read: the client's doing, so never a way in where refusals are meant."""
     challenge: str = ""
     """Where to send a browser that has to prove itself anew: path and query on the same host."""
 

@@ -102,9 +102,13 @@ class FedGate:
         process, self.process = self.process, None
         if process is None:
             return 0
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        left = workers.read_text().split() if workers.exists() else []
         process.send_signal(signal.SIGCONT)
         process.send_signal(number)
-        return process.wait(30)
+        code = process.wait(30)
+        until(lambda: not any(_runs(worker) for worker in left), "the end of its processes, which answer till then")
+        return code
 
     def log(self) -> str:
         return (self.folder / "gate.log").read_text()
@@ -167,6 +171,13 @@ class FedGate:
             await asyncio.sleep(0.01)
         began.set()
         await serving
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def free_port() -> int:
