@@ -22,10 +22,18 @@ CODES = (
     "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
     "policy.document", "policy.revision", "gate.overloaded", "gate.internal", "other",
 )  # fmt: skip
+CREDENTIALS = (
+    "certificate", "certificate-chain", "certificate-missing", "certificate-name", "certificate-revoked",
+    "cookie-twice", "crl-old", "key", "revoked", "seal", "seal-size", "session-device", "spiffe", "token-algorithm",
+    "token-audience", "token-early", "token-endless", "token-expired", "token-form", "token-issuer", "token-key",
+    "token-nameless", "token-signature", "token-type", "other",
+)  # fmt: skip
+"""Why credentials prove nothing: the codes without `identity.`."""
 _NAMES = (
     *PLAIN,
     *(f"{kind}.{verdict.value}" for kind in ("enforced", "observed") for verdict in Verdict),
     *(f"undecided.{code}" for code in CODES),
+    *(f"credential.{code}" for code in CREDENTIALS),
     *(f"asked.{gateway}" for gateway in GATEWAYS),
     *(f"took.{number}" for number in range(len(BUCKETS_S) + 1)),
 )
@@ -62,6 +70,11 @@ class Counters:
         family = code.partition(".")[0]
         known = code if code in CODES else family if family in CODES else "other"
         self.add(f"undecided.{known}")
+
+    def credential(self, code: str) -> None:
+        """Count a credential that proves nothing by the code of why."""
+        known = code.removeprefix("identity.")
+        self.add(f"credential.{known if known in CREDENTIALS else 'other'}")
 
     def took(self, seconds: float) -> None:
         """Count what a question took."""

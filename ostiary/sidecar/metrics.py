@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from ostiary.sidecar.counters import BUCKETS_S, CODES, GATEWAYS, Counters
+from ostiary.sidecar.counters import BUCKETS_S, CODES, CREDENTIALS, GATEWAYS, Counters
 from ostiary.sidecar.http import Page
 from policy.values import Verdict
 
@@ -50,6 +50,12 @@ class _Gate(Collector):
         for code in CODES:
             undecided.add_metric([code], total(f"undecided.{code}"))
         yield undecided
+        refused = CounterMetricFamily(
+            "ostiary_gate_credentials_refused", "Credentials that prove nothing", labels=["code"]
+        )
+        for code in CREDENTIALS:
+            refused.add_metric([code], total(f"credential.{code}"))
+        yield refused
         for name, text in _PLAIN.items():
             yield CounterMetricFamily(f"ostiary_gate_{name}", text, value=total(name))
         for name, text in _STATES.items():

@@ -23,6 +23,8 @@ from typing import Any
 
 from ostiary.deciding import make_decider
 from ostiary.gate_process import hold
+from ostiary.identity.believed import Believed
+from ostiary.identity.reception import Reception
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
@@ -37,7 +39,6 @@ from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
-from policy.identity import Identities
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
@@ -69,7 +70,7 @@ class Worker:
 
     def __init__(
         self, settings: Settings, read_again: Callable[[], Settings], listener: socket.socket, number: int,
-        counters: Counters,
+        counters: Counters, believed: Believed,
     ) -> None:  # fmt: skip
         self._settings, self._read_again = settings, read_again
         self._listener, self._number, self._counters = listener, number, counters
@@ -77,7 +78,8 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._door = Door(_routes(settings), Mirror(), Identities(), self._outbox.add, counters)
+        self._reception = Reception(believed, counters, say)
+        self._door = Door(_routes(settings), Mirror(), self._reception.identities, self._outbox.add, counters)
         self._follower = Follower(self._door, decider_of(settings), say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
@@ -96,7 +98,9 @@ class Worker:
         gc.freeze()
         server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
         say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
-        tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
+        tasks = [
+            loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep(), self._reception.run())
+        ]
         await self._stop.wait()
         await self._drain(server)
         for task in tasks:
@@ -150,11 +154,13 @@ class Worker:
     def _reload(self) -> None:
         try:
             new = self._read_again()
+            believed = Believed(new.identity, self._settings.gate_path(), self._reception.believed)
             self._follower.remake(decider_of(new))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
         self._settings, self._door.routes = new, _routes(new)
+        self._reception.use(believed)
         say(f"SIGHUP: new settings are in force ({new.gate.mode})")
 
 
@@ -165,6 +171,8 @@ class Supervisor:
         """`beside` says that an engine starts it, and may end it."""
         self._settings, self._read_again, self._beside = settings, read_again, beside
         self._counters = Counters(settings.gate.processes)
+        self._believed: Believed | None = None
+        """Read here, so that a worker that is started again needs no file that went wrong meanwhile."""
         self._workers: dict[int, tuple[int, float]] = {}
         self._stopping = False
 
@@ -174,6 +182,7 @@ class Supervisor:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
+        self._believed = Believed(self._settings.identity, directory)
         with bind(check_listen(self._settings.gate.listen)) as listener:
             keep_only()
             listener.setblocking(False)
@@ -198,7 +207,8 @@ class Supervisor:
                 for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(caught, signal.SIG_DFL)
                 self._counters.belong_to(number)
-                _serve(Worker(self._settings, self._read_again, listener, number, self._counters))
+                assert self._believed is not None
+                _serve(Worker(self._settings, self._read_again, listener, number, self._counters, self._believed))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
@@ -231,7 +241,9 @@ class Supervisor:
 
     def _again(self, *_: object) -> None:
         with contextlib.suppress(Exception):
-            self._settings = self._read_again()  # for workers to come; what is wrong with it the present ones tell
+            new = self._read_again()  # for workers to come; what is wrong with it the present ones tell
+            self._believed = Believed(new.identity, self._settings.gate_path(), self._believed)
+            self._settings = new
         self._pass_on(signal.SIGHUP)
 
     def _pass_on(self, number: int) -> None:

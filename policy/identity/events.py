@@ -10,9 +10,9 @@ from typing import Any
 
 from policy.errors import CredentialError
 from policy.identity.keys import KeySet
-from policy.identity.settings import TransmitterSettings
 from policy.identity.tokens import SKEW_S, Claims, check_audience, check_times, issuer_of, verified_claims
 from policy.identity.values import Signal, SignalKind
+from policy.settings import TransmitterSettings
 
 MAX_AGE_S = 7 * 86_400
 MAX_EVENTS = 16

@@ -91,7 +91,7 @@ class Identities:
         found = found or self._token(credentials, now_s)
         if session is not None and (found is None or found.name == session.name):
             found = self._joined(found, session)
-        found = found or self._key(credentials, now_s) or device
+        found = found or self._key(credentials) or device
         if found is None:
             return None
         if device is not None:
@@ -132,11 +132,11 @@ class Identities:
             self._refused(error.code)
             return None
 
-    def _key(self, credentials: Credentials, now_s: float) -> Proven | None:
+    def _key(self, credentials: Credentials) -> Proven | None:
         if not credentials.api_key:
             return None
         try:
-            return self._good(self.sources.keys.holder(credentials.api_key, now_s))
+            return self.sources.keys.holder(credentials.api_key)
         except CredentialError as error:
             self._refused(error.code)
             return None

@@ -1,0 +1,96 @@
+"""What identities are proven by, made from the settings and kept fresh.
+
+Guarantees: settings or files that cannot be used are an `IdentityError` before anything of them is in force; what
+changes later (key sets, authorities, revocation lists) is read in threads that nobody waits for, and what cannot be
+read then leaves what was in force. An authorities' file that holds none never means that no authority is needed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ostiary.identity.fetch import apart
+from ostiary.identity.keyring import Keyring
+from policy.errors import IdentityError
+from policy.identity import Sources
+from policy.identity.apikeys import ApiKeys, keys_of
+from policy.identity.certificates import Certificates
+from policy.identity.networks import Networks
+from policy.identity.tokens import Tokens
+from policy.settings import IdentitySettings
+
+TICK_S = 1.0
+MAX_BYTES = 32 << 20
+"""Of a file of authorities or revocations."""
+_Stamp = tuple[tuple[int, int], ...]
+
+
+class Believed:
+    """The sources that settings name."""
+
+    def __init__(self, settings: IdentitySettings, directory: Path, before: "Believed | None" = None) -> None:
+        """Read everything that is a file; `before` hands its key sets on. Raise `IdentityError`."""
+        known = before.rings if before else {}
+        self.rings: dict[tuple[str, str], Keyring] = {}
+        """By place and algorithm."""
+        for issuer in settings.issuers.values():
+            place = (issuer.keys, issuer.algorithm)
+            self.rings[place] = self.rings.get(place) or known.get(place) or Keyring(*place, directory)
+        self._files = tuple(Path(name) for name in (settings.ca, *settings.crls) if name)
+        if settings.crls and not settings.ca:
+            raise IdentityError("identity.crls: revocation lists say something only of certificates of identity.ca")
+        self._stamp = self._stamped()
+        self.sources = Sources(
+            self._certificates(),
+            Tokens({name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in settings.issuers.items()}),
+            ApiKeys(keys_of(settings.keys)), None, Networks(settings.networks), settings.managed,
+            posture_s=settings.posture_s,
+        )  # fmt: skip
+
+    async def refresh(self, say: Callable[[str], None]) -> None:
+        """Keep everything fresh until cancelled."""
+        keys = (self._keys_again(ring, say) for ring in self.rings.values())
+        await asyncio.gather(self._certificates_again(say), *keys)
+
+    @staticmethod
+    async def _keys_again(ring: Keyring, say: Callable[[str], None]) -> None:
+        while True:
+            await ring.refresh(time.monotonic(), say)
+            await asyncio.sleep(TICK_S)
+
+    async def _certificates_again(self, say: Callable[[str], None]) -> None:
+        while self._files:
+            stamp = await apart(self._stamped)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self.sources.certificates = await apart(self._certificates)
+                except IdentityError as error:
+                    say(f"the authorities and revocations that are known stay in force: {error}")
+            await asyncio.sleep(TICK_S)
+
+    def _stamped(self) -> _Stamp:
+        found = []
+        for file in self._files:
+            try:
+                status = file.stat()
+                found.append((status.st_mtime_ns, status.st_size))
+            except OSError:
+                found.append((-1, 0))
+        return tuple(found)
+
+    def _certificates(self) -> Certificates:
+        read = [_read(file) for file in self._files]
+        return Certificates(read[0], read[1:]) if read else Certificates()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise IdentityError(f"{file}: {error.strerror or error}") from error
+    if not data.strip() or len(data) > MAX_BYTES:
+        raise IdentityError(f"{file} is empty or has more than {MAX_BYTES} bytes")
+    return data
