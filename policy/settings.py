@@ -142,6 +142,13 @@ class IdentitySettings:
         default_factory=dict,
         metadata={"doc": "Names of networks that clients come from, by network in CIDR form; the narrowest wins."},
     )
+    step_up: Literal["challenge", "page"] = field(
+        default="challenge",
+        metadata={"doc": "How a subject proves itself anew: `challenge` (401), or the built-in `page` for a code."},
+    )
+    remember_s: Annotated[int, Ge(60)] = field(
+        default=3_600, metadata={"doc": "Seconds for which a step-up and its session are remembered."}
+    )
     posture_s: Annotated[int, Ge(60)] = field(
         default=86_400, metadata={"doc": "Seconds after which what was told of a device is stale."}
     )

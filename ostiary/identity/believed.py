@@ -31,6 +31,7 @@ class Believed:
 
     def __init__(self, settings: IdentitySettings, directory: Path, before: "Believed | None" = None) -> None:
         """Read everything that is a file; `before` hands its key sets on. Raise `IdentityError`."""
+        self.settings = settings
         known = before.rings if before else {}
         self.rings: dict[tuple[str, str], Keyring] = {}
         """By place and algorithm."""
@@ -44,8 +45,8 @@ class Believed:
         self.sources = Sources(
             self._certificates(),
             Tokens({name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in settings.issuers.items()}),
-            ApiKeys(keys_of(settings.keys)), None, Networks(settings.networks), settings.managed,
-            posture_s=settings.posture_s,
+            ApiKeys(keys_of(settings.keys)), None, Networks(settings.networks), settings.managed, settings.remember_s,
+            settings.posture_s,
         )  # fmt: skip
 
     async def refresh(self, say: Callable[[str], None]) -> None:

@@ -23,6 +23,8 @@ _PLAIN = {
     "bad_http": "Connections ended because they did not speak the protocol",
     "restarts": "Processes started again",
     "feed_lost": "Connections to the engine that ended",
+    "step_ups": "Subjects that proved themselves anew at the gate's own page",
+    "wrong_codes": "Codes at that page that were wrong, used already, or not looked at",
     "bad_pages": "Pages of the gate's own that could not be answered",
 }
 _STATES = {

@@ -78,12 +78,13 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._reception = Reception(believed, counters, say)
+        self._reception = Reception(believed, directory, self._key, counters, say)
         self._door = Door(_routes(settings), Mirror(), self._reception.identities, self._outbox.add, counters)
         self._follower = Follower(self._door, decider_of(settings), say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._http = Server(self._door, pages)
+        self._door.challenge = self._reception.challenge
+        self._http = Server(self._door, pages, handlers=self._reception.handlers)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
