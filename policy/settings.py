@@ -142,6 +142,10 @@ class IdentitySettings:
         default_factory=dict,
         metadata={"doc": "Names of networks that clients come from, by network in CIDR form; the narrowest wins."},
     )
+    transmitters: Mapping[str, TransmitterSettings] = field(
+        default_factory=dict,
+        metadata={"doc": "A table a transmitter (`iss`) whose security events are taken: `keys`, `audience` ..."},
+    )
     step_up: Literal["challenge", "page"] = field(
         default="challenge",
         metadata={"doc": "How a subject proves itself anew: `challenge` (401), or the built-in `page` for a code."},

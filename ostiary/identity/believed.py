@@ -7,8 +7,9 @@ read then leaves what was in force. An authorities' file that holds none never m
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ostiary.identity.fetch import apart
 from ostiary.identity.keyring import Keyring
@@ -16,13 +17,15 @@ from policy.errors import IdentityError
 from policy.identity import Sources
 from policy.identity.apikeys import ApiKeys, keys_of
 from policy.identity.certificates import Certificates
+from policy.identity.keys import KeySet
 from policy.identity.networks import Networks
 from policy.identity.tokens import Tokens
-from policy.settings import IdentitySettings
+from policy.settings import IdentitySettings, IssuerSettings, TransmitterSettings
 
 TICK_S = 1.0
 MAX_BYTES = 32 << 20
 """Of a file of authorities or revocations."""
+Signer = TypeVar("Signer", IssuerSettings, TransmitterSettings)
 _Stamp = tuple[tuple[int, int], ...]
 
 
@@ -35,16 +38,21 @@ class Believed:
         known = before.rings if before else {}
         self.rings: dict[tuple[str, str], Keyring] = {}
         """By place and algorithm."""
-        for issuer in settings.issuers.values():
-            place = (issuer.keys, issuer.algorithm)
+        signers: list[IssuerSettings | TransmitterSettings] = [
+            *settings.issuers.values(),
+            *settings.transmitters.values(),
+        ]
+        for row in signers:
+            place = (row.keys, row.algorithm)
             self.rings[place] = self.rings.get(place) or known.get(place) or Keyring(*place, directory)
+        self.transmitters = self._with_keys(settings.transmitters)
         self._files = tuple(Path(name) for name in (settings.ca, *settings.crls) if name)
         if settings.crls and not settings.ca:
             raise IdentityError("identity.crls: revocation lists say something only of certificates of identity.ca")
         self._stamp = self._stamped()
         self.sources = Sources(
             self._certificates(),
-            Tokens({name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in settings.issuers.items()}),
+            Tokens(self._with_keys(settings.issuers)),
             ApiKeys(keys_of(settings.keys)), None, Networks(settings.networks), settings.managed, settings.remember_s,
             settings.posture_s,
         )  # fmt: skip
@@ -53,6 +61,9 @@ class Believed:
         """Keep everything fresh until cancelled."""
         keys = (self._keys_again(ring, say) for ring in self.rings.values())
         await asyncio.gather(self._certificates_again(say), *keys)
+
+    def _with_keys(self, rows: Mapping[str, Signer]) -> dict[str, tuple[Signer, KeySet]]:
+        return {name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in rows.items()}
 
     @staticmethod
     async def _keys_again(ring: Keyring, say: Callable[[str], None]) -> None:

@@ -29,7 +29,7 @@ from policy.identity.signals import GUESS_DAY_S, Signals
 from policy.identity.values import Signal, SignalKind
 
 MAX_BYTES = 16 << 20
-MAX_RECORD = 4_096
+MAX_RECORD = 8_192
 COUNTS_S = {SignalKind.GUESSED: GUESS_DAY_S, SignalKind.USED: 3_600, SignalKind.SEEN: MAX_AGE_S + 3_600}
 """Kinds that say what was done here already, and for how long they count; the others say what became known."""
 _SIZE = struct.Struct(">I")

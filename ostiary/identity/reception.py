@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ostiary.identity import page
+from ostiary.identity import page, receiver, stepup
 from ostiary.identity.believed import Believed
 from ostiary.identity.codes import Codes
 from ostiary.identity.journal import Journal
-from ostiary.identity.stepup import PATH, StepUp
+from ostiary.identity.receiver import Receiver
+from ostiary.identity.stepup import StepUp
 from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.http import Handler, Request
 from ostiary.sidecar.sealed import SealError
@@ -42,7 +43,8 @@ class Reception:
         self._thread = ThreadPoolExecutor(1, "journal")
         self._journal = Journal(directory / JOURNAL, key)
         self._step_up = StepUp(self.identities, self._seal, self._change, Codes(directory, key).secret, counters)
-        self.handlers: dict[str, Handler] = {PATH: self._page}
+        self._receiver = Receiver(self._change, lambda: self.believed.transmitters, counters)
+        self.handlers: dict[str, Handler] = {stepup.PATH: self._page, receiver.PATH: self._event}
         self._fresh: asyncio.Task[None] | None = None
         self.use(believed)
         self._heard: deque[Signal] = deque()
@@ -83,6 +85,9 @@ class Reception:
         if self.identities.sources.seal is None:
             return page.sorry(404, "There is no such page.")
         return await self._step_up.serve(request)
+
+    async def _event(self, request: Request) -> Answer:
+        return await self._receiver.serve(request) if self.believed.transmitters else Answer(404)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()

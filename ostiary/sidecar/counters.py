@@ -17,6 +17,7 @@ PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
     "handed_on", "taken", "bad_pages", "step_ups", "wrong_codes",
+    "events_taken", "events_again", "events_refused",
 )  # fmt: skip
 CODES = (
     "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",

@@ -25,6 +25,9 @@ _PLAIN = {
     "feed_lost": "Connections to the engine that ended",
     "step_ups": "Subjects that proved themselves anew at the gate's own page",
     "wrong_codes": "Codes at that page that were wrong, used already, or not looked at",
+    "events_taken": "Security events of others that were taken in",
+    "events_again": "Security events that came again",
+    "events_refused": "Security events that were refused",
     "bad_pages": "Pages of the gate's own that could not be answered",
 }
 _STATES = {

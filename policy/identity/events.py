@@ -70,6 +70,8 @@ def _signals(name: str, event: Any, claims: Claims, now_s: float) -> Iterator[Si
 def _meaning(name: str, event: Mapping[str, Any]) -> tuple[SignalKind | None, str]:
     if name in _ENDING:
         return SignalKind.REVOKED, ""
+    if name == _CAEP + "token-claims-change":  # what was issued before says what isn't so any more
+        return SignalKind.REVOKED, ""
     if name == _CAEP + "credential-change" and event.get("change_type") in ("revoke", "update", "delete"):
         return SignalKind.REVOKED, ""
     if name == _CAEP + "assurance-level-change" and event.get("change_direction") != "increase":

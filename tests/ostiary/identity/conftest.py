@@ -161,7 +161,7 @@ def key_file(tmp_path: Path, issuer: Issuer) -> Path:
     return path
 
 
-def issuers(keys: object, **more: str) -> str:
+def issuers(keys: object, **more: object) -> str:
     """Return the settings that believe the issuer."""
     lines = {"keys": str(keys), "audience": "app", "algorithm": "ES256", **more}
     told = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())

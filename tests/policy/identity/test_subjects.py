@@ -180,20 +180,6 @@ def test_what_others_say_of_the_risk(identities: Identities, make: Make) -> None
     assert asked(identities, authorization=bearer(make, sub="bob")).told_risk == "unknown"
 
 
-def test_where_somebody_asks_from_is_remembered_and_bounded(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there = [Entity(EntityKind.IP, f"198.51.100.{number}") for number in range(20)]
-    for address in there:
-        identities.subject(address, Credentials(api_key=KEY), NOW * 10**9)
-    assert list(identities.addresses("user:robot")) == there[4:]
-    monkeypatch.setattr("policy.identity.subjects.MAX_NAMES", 2)
-    for name in ("CN=a", "CN=b", "CN=c"):
-        asked(identities, certificate=name)
-    assert list(identities.addresses("user:robot")) == []
-    assert list(identities.addresses("user:CN=c")) == [HERE]
-
-
 def test_a_subject_holds_no_credential(identities: Identities, make: Make) -> None:
     token, session = bearer(make), cookie("alice", certificate="CN=x")
     brought = {
