@@ -81,6 +81,11 @@ class Reception:
             if self._fresh is not None:
                 self._fresh.cancel()
 
+    def close(self) -> None:
+        """Let the journal go, after what is under way in its thread."""
+        self._thread.shutdown()
+        self._journal.close()
+
     async def _page(self, request: Request) -> Answer:
         if self.identities.sources.seal is None:
             return page.sorry(404, "There is no such page.")

@@ -108,6 +108,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._outbox.close)
+        await asyncio.to_thread(self._reception.close)
 
     async def _drain(self, server: asyncio.Server) -> None:
         server.close()

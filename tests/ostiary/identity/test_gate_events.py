@@ -2,10 +2,11 @@
 
 import http.client
 import json
+import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,26 @@ def test_what_was_issued_before_counts_no_more(house: House, name: str, more: di
     assert house.asking.refused()["revoked"] > 0
 
 
+def test_every_process_hears_what_one_was_told(house: House) -> None:
+    now = int(time.time())
+    old = house.issuer.bearer(iat=now - 60)
+    here, there = house.gate.workers()
+    with _stopped(there):
+        assert house.push(house.event("session-revoked", event_timestamp=now - 30)) == (202, None)
+        assert house.asking.who(old) == ("", "none")  # at once, where it was told
+    with _stopped(here):
+        house.kit.until(lambda: house.asking.who(old) == ("", "none"), "that the other knows")
+
+
+@contextmanager
+def _stopped(process: int) -> Iterator[None]:
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
 def test_devices_risks_and_assurance(house: House) -> None:
     now = int(time.time())
     alice = house.issuer.bearer(iat=now - 60, device_id="laptop-7", acr="mfa")
@@ -113,8 +134,11 @@ def test_devices_risks_and_assurance(house: House) -> None:
 
 
 def test_an_event_that_comes_again_changes_nothing(house: House) -> None:
-    token = house.event("session-revoked")
-    assert [house.push(token) for _ in range(5)] == [(202, None)] * 5
+    token, journal = house.event("session-revoked"), house.gate.folder / "gate" / "signals"
+    assert house.push(token) == (202, None)
+    size = journal.stat().st_size
+    assert [house.push(token) for _ in range(4)] == [(202, None)] * 4
+    assert journal.stat().st_size == size
     assert house.counted() == {"taken": 1, "again": 4, "refused": 0}
 
 
