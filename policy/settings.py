@@ -103,6 +103,22 @@ class TransmitterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """An OpenID provider at which a subject can prove itself anew; its name is that of one of the issuers."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic, which wants a plain dict
+
+    client_id: str
+    authorize_url: str
+    token_url: str
+    callback_url: str
+    """Where the provider sends the browser back: `https://HOST/.ostiary/callback`."""
+    client_secret_file: str = ""
+    acr_values: str = ""
+    """Classes of authentication, of which one is wanted; spaces between them."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeySettings:
     """The holder of API keys; its name is the subject's."""
 
@@ -146,9 +162,15 @@ class IdentitySettings:
         default_factory=dict,
         metadata={"doc": "A table a transmitter (`iss`) whose security events are taken: `keys`, `audience` ..."},
     )
-    step_up: Literal["challenge", "page"] = field(
+    providers: Mapping[str, ProviderSettings] = field(
+        default_factory=dict,
+        metadata={
+            "doc": 'The OpenID provider that `step_up = "oidc"` sends browsers to: a table, named as its issuer.'
+        },
+    )
+    step_up: Literal["challenge", "page", "oidc"] = field(
         default="challenge",
-        metadata={"doc": "How a subject proves itself anew: `challenge` (401), or the built-in `page` for a code."},
+        metadata={"doc": "How a subject proves itself anew: `challenge` (401), the built-in `page`, or `oidc`."},
     )
     remember_s: Annotated[int, Ge(60)] = field(
         default=3_600, metadata={"doc": "Seconds for which a step-up and its session are remembered."}

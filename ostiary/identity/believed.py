@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-from ostiary.identity.fetch import apart
+from ostiary.identity.fetch import apart, check_address
 from ostiary.identity.keyring import Keyring
+from ostiary.identity.oidc import CALLBACK, Provider
 from policy.errors import IdentityError
 from policy.identity import Sources
 from policy.identity.apikeys import ApiKeys, keys_of
@@ -46,6 +48,7 @@ class Believed:
             place = (row.keys, row.algorithm)
             self.rings[place] = self.rings.get(place) or known.get(place) or Keyring(*place, directory)
         self.transmitters = self._with_keys(settings.transmitters)
+        self.provider = self._provider(settings) if settings.step_up == "oidc" else None
         self._files = tuple(Path(name) for name in (settings.ca, *settings.crls) if name)
         if settings.crls and not settings.ca:
             raise IdentityError("identity.crls: revocation lists say something only of certificates of identity.ca")
@@ -64,6 +67,20 @@ class Believed:
 
     def _with_keys(self, rows: Mapping[str, Signer]) -> dict[str, tuple[Signer, KeySet]]:
         return {name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in rows.items()}
+
+    def _provider(self, settings: IdentitySettings) -> Provider:
+        names = [name for name in settings.providers if name in settings.issuers]
+        if len(settings.providers) != 1 or not names:
+            raise IdentityError('identity.providers: step_up = "oidc" wants one provider, named as one of the issuers')
+        provider, tokens = settings.providers[names[0]], settings.issuers[names[0]]
+        for url in (provider.authorize_url, provider.token_url, provider.callback_url):
+            check_address(url)
+        if urlsplit(provider.callback_url).path != CALLBACK:
+            raise IdentityError(f"identity.providers: callback_url ends with {CALLBACK}")
+        if provider.client_secret_file:
+            _read(Path(provider.client_secret_file))
+        keys = self.rings[tokens.keys, tokens.algorithm].keys
+        return Provider(names[0], provider, tokens, keys, settings.remember_s)
 
     @staticmethod
     async def _keys_again(ring: Keyring, say: Callable[[str], None]) -> None:

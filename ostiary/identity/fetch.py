@@ -1,4 +1,4 @@
-"""Read a key set from its address.
+"""One bounded exchange: a key set is read, or a code redeemed at a provider.
 
 Guarantees: https with verified certificates, or http to this machine itself; redirections are not followed; size and
 waiting are bounded. Blocks: call it from a thread that nobody waits for (`apart`).
@@ -9,10 +9,10 @@ import contextlib
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from policy.errors import IdentityError
 
@@ -41,11 +41,13 @@ def check_address(url: str) -> str:
     return url
 
 
-def fetch(url: str) -> bytes:
-    """Return what is at an address; raise `IdentityError`."""
-    request = urllib.request.Request(  # noqa: S310 - https, or this machine
-        check_address(url), headers={"User-Agent": "ostiary", "Accept": "application/json"}
-    )
+def fetch(url: str, form: Mapping[str, str] | None = None, authorization: str = "") -> bytes:
+    """Return what is at an address, or what it answers to a form; raise `IdentityError`, which tells no secret."""
+    headers = {"User-Agent": "ostiary", "Accept": "application/json"}
+    if authorization:
+        headers["Authorization"] = authorization
+    data = urlencode(form).encode() if form is not None else None
+    request = urllib.request.Request(check_address(url), data, headers)  # noqa: S310 - https, or this machine
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
     end = time.monotonic() + WHOLE_S
     body = b""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ostiary.identity import page, receiver, stepup
+from ostiary.identity import oidc, page, receiver, stepup
 from ostiary.identity.believed import Believed
 from ostiary.identity.codes import Codes
 from ostiary.identity.journal import Journal
+from ostiary.identity.oidc import Logins
 from ostiary.identity.receiver import Receiver
 from ostiary.identity.stepup import StepUp
 from ostiary.sidecar.counters import Counters
@@ -44,7 +45,10 @@ class Reception:
         self._journal = Journal(directory / JOURNAL, key)
         self._step_up = StepUp(self.identities, self._seal, self._change, Codes(directory, key).secret, counters)
         self._receiver = Receiver(self._change, lambda: self.believed.transmitters, counters)
-        self.handlers: dict[str, Handler] = {stepup.PATH: self._page, receiver.PATH: self._event}
+        self._logins = Logins(self._seal, lambda: self.believed.provider, counters)
+        self.handlers: dict[str, Handler] = {
+            stepup.PATH: self._page, oidc.CALLBACK: self._logins.serve, receiver.PATH: self._event
+        }  # fmt: skip
         self._fresh: asyncio.Task[None] | None = None
         self.use(believed)
         self._heard: deque[Signal] = deque()
@@ -58,7 +62,7 @@ class Reception:
     def use(self, believed: Believed) -> None:
         """Name subjects by other settings from now on."""
         self.believed, self.identities.sources = believed, believed.sources
-        believed.sources.seal = self._seal if believed.settings.step_up == "page" else None
+        believed.sources.seal = self._seal if believed.settings.step_up != "challenge" else None
         if self._fresh is not None:
             self._fresh.cancel()
 
@@ -89,7 +93,8 @@ class Reception:
     async def _page(self, request: Request) -> Answer:
         if self.identities.sources.seal is None:
             return page.sorry(404, "There is no such page.")
-        return await self._step_up.serve(request)
+        asked = self._step_up if self.believed.provider is None else self._logins
+        return await asked.serve(request)
 
     async def _event(self, request: Request) -> Answer:
         return await self._receiver.serve(request) if self.believed.transmitters else Answer(404)

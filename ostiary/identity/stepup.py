@@ -49,7 +49,7 @@ class StepUp:
 
     def where(self, back: str, now_s: float) -> str:
         """Return where to send a browser that is to come back to a target."""
-        return f"{PATH}?to={sealed_return(self._seal, back, now_s, _nonce())}"
+        return f"{PATH}?to={sealed_return(self._seal, back, now_s, seal_nonce())}"
 
     async def serve(self, request: Request) -> Answer:
         """Answer a request for the page."""
@@ -67,7 +67,7 @@ class StepUp:
         return page.sorry(405, "Only GET and POST.")
 
     def _form(self, target: str, who: Asker, now_s: float) -> str:
-        return self._seal.close("form", [target, device_mark(who.address, who.credentials), int(now_s)], _nonce())
+        return self._seal.close("form", [target, device_mark(who.address, who.credentials), int(now_s)], seal_nonce())
 
     async def _told(self, request: Request, who: Asker, now_s: float) -> Answer:
         if not same_site(request):
@@ -92,7 +92,7 @@ class StepUp:
         return self._in(_session(proven, name, mark, int(now_s)), target)
 
     def _in(self, session: Session, target: str) -> Answer:
-        cookie = set_cookie(session.sealed(self._seal, _nonce()), self._identities.sources.remember_s)
+        cookie = set_cookie(session.sealed(self._seal, seal_nonce()), self._identities.sources.remember_s)
         return Answer(303, ((b"location", target.encode()), (b"set-cookie", cookie), (b"cache-control", b"no-store")))
 
     async def _wrong(self, name: str, code: str, address: str, now_s: float) -> str:
@@ -128,5 +128,6 @@ def _address(who: Asker) -> str:
     return f"address:{address if address.version == 4 else ipaddress.ip_network((int(address) >> 64 << 64, 64))}"
 
 
-def _nonce() -> bytes:
+def seal_nonce() -> bytes:
+    """Return the random bytes that a seal needs."""
     return secrets.token_bytes(NONCE_BYTES)

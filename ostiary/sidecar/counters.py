@@ -16,7 +16,7 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
-    "handed_on", "taken", "bad_pages", "step_ups", "wrong_codes",
+    "handed_on", "taken", "bad_pages", "step_ups", "wrong_codes", "logins_refused",
     "events_taken", "events_again", "events_refused",
 )  # fmt: skip
 CODES = (
