@@ -2,12 +2,18 @@
 
 import http.client
 import json
+import os
 import re
+import shutil
+import socket
+import subprocess
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +29,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 DAY = timedelta(days=1)
+ROOT = Path(__file__).parents[3]
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = 60) -> Any:
@@ -82,14 +89,17 @@ class Authority:
         builder = builder.serial_number(x509.random_serial_number())
         return builder.not_valid_before(self.now - DAY).not_valid_after(self.now + DAY)
 
-    def issue(self, uri: str) -> x509.Certificate:
+    def issue(
+        self, uri: str, key: ec.EllipticCurvePrivateKey | None = None,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+    ) -> x509.Certificate:  # fmt: skip
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alice")])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
         return (
-            self._builder(name, ec.generate_private_key(ec.SECP256R1()))
+            self._builder(name, key or ec.generate_private_key(ec.SECP256R1()))
             .add_extension(names, critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(issuer, critical=False)
             .sign(self.key, SHA256())
         )
@@ -166,3 +176,63 @@ def issuers(keys: object, **more: object) -> str:
     lines = {"keys": str(keys), "audience": "app", "algorithm": "ES256", **more}
     told = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
     return f'[identity.issuers."{Issuer.name}"]\n{told}'
+
+
+class Application(BaseHTTPRequestHandler):
+    """Says that it was reached."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the application")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def _behind_nginx(gate: Any, folder: Path, tls: str = "") -> Iterator[int]:
+    """Run nginx with the configuration that ships before a gate; give its port. `tls` are lines for its server."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not program:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("nginx is not installed: its configuration is NOT tested")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as application:
+        thread = threading.Thread(target=application.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        text = (ROOT / "deploy" / "nginx" / "ostiary.conf").read_text()
+        for shipped, ours in [
+            ("server 127.0.0.1:8771;", f"server 127.0.0.1:{gate.port};"),
+            ("server 127.0.0.1:8000;", f"server 127.0.0.1:{application.server_port};"),
+            ("listen 8080;", f"listen 127.0.0.1:{port}{' ssl' if tls else ''};\n{tls}"),
+        ]:
+            assert shipped in text
+            text = text.replace(shipped, ours)
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(
+            f"daemon off;\n{user}pid {folder}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{text}}}\n"
+        )
+        process = subprocess.Popen([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+        try:
+            until(lambda: process.poll() is not None or _listens(port), "nginx")
+            yield port
+        finally:
+            process.terminate()
+            process.wait(10)
+            application.shutdown()
+            thread.join()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def behind_nginx() -> Callable[..., Any]:
+    """Return what runs nginx before a gate."""
+    return _behind_nginx

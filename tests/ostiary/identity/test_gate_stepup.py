@@ -2,18 +2,13 @@
 
 import base64
 import http.client
-import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html import unescape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -120,59 +115,12 @@ def test_there_is_no_page_unless_the_settings_say_so(fed_gate: Make, kit: Any) -
     assert "x-ostiary-location" not in ask(gate.port, "GET", "/auth-request", without)[1]
 
 
-class Application(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"the application")
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
-def nginx(fed_gate: Make, kit: Any, tmp_path: Path) -> Iterator[tuple[Any, int]]:
+def nginx(fed_gate: Make, behind_nginx: Make, tmp_path: Path) -> Iterator[tuple[Any, int]]:
     """Give a gate and the port of nginx before it, with the configuration that ships."""
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if not program:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "nginx is not installed: its configuration is NOT tested"
-        )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with ThreadingHTTPServer(("127.0.0.1", 0), Application) as application:
-        thread = threading.Thread(target=application.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        gate = fed_gate(f'mode = "enforce"\n{ROUTES}', {"127.0.0.1": 0.1}, identity='step_up = "page"')
-        text = (ROOT / "deploy" / "nginx" / "ostiary.conf").read_text()
-        for shipped, ours in [
-            ("server 127.0.0.1:8771;", f"server 127.0.0.1:{gate.port};"),
-            ("server 127.0.0.1:8000;", f"server 127.0.0.1:{application.server_port};"),
-            ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ]:
-            assert shipped in text
-            text = text.replace(shipped, ours)
-        temporary = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in
-                            ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        (tmp_path / "nginx.conf").write_text(
-            f"daemon off;\n{user}pid {tmp_path}/nginx.pid;\nevents {{}}\n"
-            f"http {{\naccess_log off;\n{temporary}{text}}}\n"
-        )
-        process = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
-        try:
-            kit.until(lambda: process.poll() is not None or _listens(port), "nginx")
-            yield gate, port
-        finally:
-            process.terminate()
-            process.wait(10)
-            application.shutdown()
-            thread.join()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    gate = fed_gate(f'mode = "enforce"\n{ROUTES}', {"127.0.0.1": 0.1}, identity='step_up = "page"')
+    with behind_nginx(gate, tmp_path) as port:
+        yield gate, port
 
 
 @pytest.mark.server
