@@ -50,7 +50,7 @@ from sensors.values import Entity, Source
 if TYPE_CHECKING:
     from sensors.packets import workers
 
-RELOADABLE = ("policy", "response", "gate")
+RELOADABLE = ("policy", "response", "gate", "identity")
 BOUND = ("gate.listen", "gate.directory", "gate.processes", "gate.traces", "gate.spoe", "gate.grpc")
 """Settings of those sections that hold until a restart all the same."""
 READY_S = 120.0

@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le
 
 from compliance.settings import ComplianceSettings
 from ostiary.errors import SettingsError
-from policy.settings import PolicySettings
+from policy.settings import IdentitySettings, PolicySettings
 from response.settings import ResponseSettings
 from risk.settings import RiskSettings
 from sensors.settings import SensorSettings
@@ -133,6 +133,7 @@ class Settings:
     compliance: ComplianceSettings = field(default_factory=ComplianceSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
 
     def gate_path(self) -> Path:
         """Return the directory of the gates, with its default filled in."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "Judge captures and logs, or live traffic, once.",
     "up": "Run everything as a service: sensors, risk, gateway endpoint, API.",
     "gate": "Answer gateways, in processes of their own.",
+    "gateway": "Give what gateways, and those who ask through them, need.",
     "sources": "Show what is read, how far, and what could not be.",
     "flows": "Print the flow records of captures.",
     "entities": "List entities by risk.",

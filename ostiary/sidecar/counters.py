@@ -16,16 +16,25 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
-    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns", "connections_spoe", "bad_spoe",
+    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns", "connections_spoe", "bad_spoe", "step_ups",
+    "wrong_codes", "logins_refused", "events_taken", "events_again", "events_refused",
 )  # fmt: skip
 CODES = (
     "gateway", "authzen", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
     "policy.document", "policy.revision", "gate.overloaded", "gate.internal", "other",
 )  # fmt: skip
+CREDENTIALS = (
+    "certificate", "certificate-chain", "certificate-missing", "certificate-name", "certificate-revoked",
+    "cookie-twice", "crl-old", "key", "revoked", "seal", "seal-size", "session-device", "spiffe", "token-algorithm",
+    "token-audience", "token-early", "token-endless", "token-expired", "token-form", "token-issuer", "token-key",
+    "token-nameless", "token-signature", "token-type", "other",
+)  # fmt: skip
+"""Why credentials prove nothing: the codes without `identity.`."""
 _NAMES = (
     *PLAIN,
     *(f"{kind}.{verdict.value}" for kind in ("enforced", "observed") for verdict in Verdict),
     *(f"undecided.{code}" for code in CODES),
+    *(f"credential.{code}" for code in CREDENTIALS),
     *(f"asked.{gateway}" for gateway in GATEWAYS),
     *(f"took.{number}" for number in range(len(BUCKETS_S) + 1)),
 )
@@ -62,6 +71,11 @@ class Counters:
         family = code.partition(".")[0]
         known = code if code in CODES else family if family in CODES else "other"
         self.add(f"undecided.{known}")
+
+    def credential(self, code: str) -> None:
+        """Count a credential that proves nothing by the code of why."""
+        known = code.removeprefix("identity.")
+        self.add(f"credential.{known if known in CREDENTIALS else 'other'}")
 
     def took(self, seconds: float) -> None:
         """Count what a question took; a clock that was set back makes it no less than nothing."""

@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from ostiary.sidecar.counters import BUCKETS_S, CODES, GATEWAYS, Counters
+from ostiary.sidecar.counters import BUCKETS_S, CODES, CREDENTIALS, GATEWAYS, Counters
 from ostiary.sidecar.http import Page
 from policy.values import Verdict
 
@@ -31,6 +31,12 @@ _PLAIN = {
     "restarts": "Processes started again",
     "feed_lost": "Connections to the engine that ended",
     "closed": "Live connections closed because their subject is no longer let in",
+    "step_ups": "Subjects that proved themselves anew",
+    "logins_refused": "Logins at the provider that could not be taken",
+    "wrong_codes": "Codes at the gate's own page that were wrong, used already, or not looked at",
+    "events_taken": "Security events of others that were taken in",
+    "events_again": "Security events that came again",
+    "events_refused": "Security events that were refused",
     "bad_pages": "Pages of the gate's own that could not be answered",
 }
 _STATES = {
@@ -59,6 +65,12 @@ class _Gate(Collector):
         for code in CODES:
             undecided.add_metric([code], total(f"undecided.{code}"))
         yield undecided
+        refused = CounterMetricFamily(
+            "ostiary_gate_credentials_refused", "Credentials that prove nothing", labels=["code"]
+        )
+        for code in CREDENTIALS:
+            refused.add_metric([code], total(f"credential.{code}"))
+        yield refused
         for name, text in _PLAIN.items():
             yield CounterMetricFamily(f"ostiary_gate_{name}", text, value=total(name))
         for name, text in _STATES.items():

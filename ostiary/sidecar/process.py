@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 from ostiary.deciding import make_decider
 from ostiary.errors import MissingExtraError
 from ostiary.gate_process import hold
+from ostiary.identity.believed import Believed
+from ostiary.identity.reception import Reception
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
@@ -41,7 +43,6 @@ from ostiary.sidecar.spoe import SpoeServer
 from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
-from policy.identity import Identities
 from policy.values import AccessRequest
 from sensors.entities import Entity
 
@@ -83,7 +84,7 @@ class Worker:
 
     def __init__(
         self, settings: Settings, read_again: Callable[[], Settings], listeners: list[socket.socket], number: int,
-        counters: Counters,
+        counters: Counters, believed: Believed,
     ) -> None:  # fmt: skip
         """`listeners` are bound where the settings say, in the order of `_addresses`."""
         self._settings, self._read_again = settings, read_again
@@ -92,11 +93,14 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._door = Door(_routes(settings), Mirror(), Identities(), self._outbox.add, counters)
+        self._reception = Reception(believed, directory, self._key, counters, say)
+        self._door = Door(_routes(settings), Mirror(), self._reception.identities, self._outbox.add, counters)
+        self._door.challenge = self._reception.challenge
         self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        http = Server(self._door, pages, handlers={authzen.PATH: authzen.evaluation(self._door)})
+        handlers = {**self._reception.handlers, authzen.PATH: authzen.evaluation(self._door)}
+        http = Server(self._door, pages, handlers=handlers)
         self._servers: list[Server | SpoeServer | grpc.Server] = [http]
         if settings.gate.spoe:
             self._servers.append(SpoeServer(self._door))
@@ -121,7 +125,9 @@ class Worker:
             for server, listener in zip(self._servers, self._listeners, strict=True)
         ]
         say(f"answers on {' and '.join(_addresses(self._settings))} ({self._settings.gate.mode})")
-        tasks = [loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep())]
+        tasks = [
+            loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep(), self._reception.run())
+        ]
         await self._stop.wait()
         await self._drain(listening)
         for task in tasks:
@@ -129,6 +135,7 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(end_traces)
         await asyncio.to_thread(self._outbox.close)
+        await asyncio.to_thread(self._reception.close)
 
     def _begin_traces(self) -> Callable[[], None]:
         """Begin to tell a collector of answers, where there is one; return what ends it."""
@@ -214,11 +221,13 @@ class Worker:
     def _reload(self) -> None:
         try:
             new = self._read_again()
+            believed = Believed(new.identity, self._settings.gate_path(), self._reception.believed)
             self._follower.remake(decider_of(new))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new settings, the old ones go on
             say(f"SIGHUP: the old settings stay in force: {error}")
             return
         self._settings, self._door.routes = new, _routes(new)
+        self._reception.use(believed)
         self._changed(None)
         say(f"SIGHUP: new settings are in force ({new.gate.mode})")
 
@@ -230,6 +239,8 @@ class Supervisor:
         """`beside` says that an engine starts it, and may end it."""
         self._settings, self._read_again, self._beside = settings, read_again, beside
         self._counters = Counters(settings.gate.processes)
+        self._believed: Believed | None = None
+        """Read here, so that a worker that is started again needs no file that went wrong meanwhile."""
         self._workers: dict[int, tuple[int, float]] = {}
         self._stopping = False
 
@@ -242,6 +253,7 @@ class Supervisor:
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
         addresses = _addresses(self._settings)
+        self._believed = Believed(self._settings.identity, directory)
         with contextlib.ExitStack() as bound:
             if self._settings.gate.grpc:
                 _grpc()  # or there is no beginning
@@ -277,7 +289,8 @@ class Supervisor:
                     signal.signal(caught, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
                 self._counters.belong_to(number)
-                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters))
+                assert self._believed is not None
+                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters, self._believed))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
@@ -311,7 +324,9 @@ class Supervisor:
 
     def _again(self, *_: object) -> None:
         with contextlib.suppress(Exception):
-            self._settings = self._read_again()  # for workers to come; what is wrong with it the present ones tell
+            new = self._read_again()  # for workers to come; what is wrong with it the present ones tell
+            self._believed = Believed(new.identity, self._settings.gate_path(), self._believed)
+            self._settings = new
         self._pass_on(signal.SIGHUP)
 
     def _pass_on(self, number: int) -> None:

@@ -14,8 +14,8 @@ from policy.values import Decision, Verdict
 from sensors.addresses import host_entity, normalise_host
 from sensors.entities import Entity, EntityKind
 
-MAX_HEADER_BYTES = 16_384
-"""All headers of a question together."""
+MAX_HEADER_BYTES = 24_576
+"""All headers of a question together: a token, a certificate and what tells the place find room."""
 CREDENTIAL_BYTES = 8_192
 LIMITS: Mapping[bytes, int] = {
     b"authorization": CREDENTIAL_BYTES,

@@ -10,9 +10,9 @@ from typing import Any
 
 from policy.errors import CredentialError
 from policy.identity.keys import KeySet
-from policy.identity.settings import TransmitterSettings
 from policy.identity.tokens import SKEW_S, Claims, check_audience, check_times, issuer_of, verified_claims
 from policy.identity.values import Signal, SignalKind
+from policy.settings import TransmitterSettings
 
 MAX_AGE_S = 7 * 86_400
 MAX_EVENTS = 16
@@ -69,6 +69,8 @@ def _signals(name: str, event: Any, claims: Claims, now_s: float) -> Iterator[Si
 
 def _meaning(name: str, event: Mapping[str, Any]) -> tuple[SignalKind | None, str]:
     if name in _ENDING:
+        return SignalKind.REVOKED, ""
+    if name == _CAEP + "token-claims-change":  # what was issued before says what isn't so any more
         return SignalKind.REVOKED, ""
     if name == _CAEP + "credential-change" and event.get("change_type") in ("revoke", "update", "delete"):
         return SignalKind.REVOKED, ""

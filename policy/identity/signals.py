@@ -15,6 +15,8 @@ GUESS_SPAN_S = 900
 """Wrong guesses count for so long."""
 MOST_GUESSES = 10
 """Wrong guesses of one user or address in that span, after which none is looked at."""
+GUESS_DAY_S, MOST_A_DAY = 86_400, 30
+"""The same for a day: with three codes of a million that are right, a year of guessing finds one in thirty users."""
 
 _Table = OrderedDict[str, tuple[int, str]]
 
@@ -45,7 +47,7 @@ class Signals:
 
     def _guessed(self, family: str, signal: Signal) -> None:
         guesses = self._guesses.setdefault(family, OrderedDict())
-        guesses.setdefault(signal.about, deque(maxlen=MOST_GUESSES)).append(signal.at_s)
+        guesses.setdefault(signal.about, deque(maxlen=MOST_A_DAY)).append(signal.at_s)
         guesses.move_to_end(signal.about)
         self._bound(guesses)
 
@@ -63,7 +65,8 @@ class Signals:
         """Tell whether there were so many wrong guesses of late that another isn't looked at."""
         guesses = self._guesses.get(about.partition(":")[0])
         times = guesses.get(about, ()) if guesses else ()
-        return sum(1 for at in times if now_s - at < GUESS_SPAN_S) >= MOST_GUESSES
+        late = sum(1 for at in times if now_s - at < GUESS_SPAN_S)
+        return late >= MOST_GUESSES or sum(1 for at in times if now_s - at < GUESS_DAY_S) >= MOST_A_DAY
 
     def revoked(self, proven: Proven) -> bool:
         """Tell whether what was proven was revoked since."""

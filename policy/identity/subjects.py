@@ -9,8 +9,7 @@ refused here: the policy decides. The risk is always that of the client's addres
 decision can be used again. A subject holds no credential. Belongs to one thread; no clock, no I/O.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from policy.errors import CredentialError
@@ -20,15 +19,13 @@ from policy.identity.certificates import Certificates
 from policy.identity.networks import Networks
 from policy.identity.seals import Seal
 from policy.identity.sessions import Session, device_mark, read_session
-from policy.identity.signals import Signals, abouts
+from policy.identity.signals import Signals
 from policy.identity.tokens import Tokens
 from policy.identity.values import Proven
 from policy.values import Subject
 from sensors.entities import Entity
 
 BEARER = "bearer "
-MAX_NAMES = 65_536
-MAX_ADDRESSES = 16
 
 
 def _nobody_listens(_code: str) -> None:
@@ -60,7 +57,6 @@ class Identities:
         self.sources = sources or Sources()
         self.signals = signals or Signals()
         self._refused = refused
-        self._seen: OrderedDict[str, OrderedDict[Entity, None]] = OrderedDict()
 
     def subject(self, address: Entity, credentials: Credentials, now: int) -> Subject:
         """Return who asks from an address at `now` (ns)."""
@@ -70,7 +66,6 @@ class Identities:
         proven = self.proven(address, credentials, now_s)
         if proven is None:
             return Subject(address)
-        self._remember(proven, address)
         posture, told_s = self._posture(proven, now_s)
         return Subject(
             address, proven.name, proven.proof, proven.managed, posture, proven.groups,
@@ -91,7 +86,7 @@ class Identities:
         found = found or self._token(credentials, now_s)
         if session is not None and (found is None or found.name == session.name):
             found = self._joined(found, session)
-        found = found or self._key(credentials, now_s) or device
+        found = found or self._key(credentials) or device
         if found is None:
             return None
         if device is not None:
@@ -99,10 +94,6 @@ class Identities:
         if found.stepped_up_s is not None and self.signals.doubted(found, found.stepped_up_s):
             found = replace(found, stepped_up_s=None)
         return found
-
-    def addresses(self, about: str) -> Iterator[Entity]:
-        """Yield addresses from which somebody (`user:name`, `device:id`, `session:id`) asked of late."""
-        yield from self._seen.get(about, ())
 
     def _certificate(self, credentials: Credentials, now_s: float) -> Proven | None:
         if not (credentials.certificate or credentials.uri or credentials.passed_certificate):
@@ -132,11 +123,11 @@ class Identities:
             self._refused(error.code)
             return None
 
-    def _key(self, credentials: Credentials, now_s: float) -> Proven | None:
+    def _key(self, credentials: Credentials) -> Proven | None:
         if not credentials.api_key:
             return None
         try:
-            return self._good(self.sources.keys.holder(credentials.api_key, now_s))
+            return self.sources.keys.holder(credentials.api_key)
         except CredentialError as error:
             self._refused(error.code)
             return None
@@ -174,19 +165,6 @@ class Identities:
         if told is None:
             return "unknown", None
         return ("stale" if now_s - told[0] > self.sources.posture_s else told[1]), told[0]
-
-    def _remember(self, proven: Proven, address: Entity) -> None:
-        """Remember where somebody asks from, so that what is open there can be judged again."""
-        for about in abouts(proven):
-            places = self._seen.get(about)
-            if places is None:
-                places = self._seen[about] = OrderedDict()
-                if len(self._seen) > MAX_NAMES:
-                    self._seen.popitem(last=False)
-            if address not in places:
-                places[address] = None
-                if len(places) > MAX_ADDRESSES:
-                    places.popitem(last=False)
 
 
 def _minutes(at_s: int | None, now_s: float) -> int | None:

@@ -19,8 +19,8 @@ from joserfc.errors import JoseError
 
 from policy.errors import CredentialError
 from policy.identity.keys import KeySet
-from policy.identity.settings import IssuerSettings
 from policy.identity.values import Proven
+from policy.settings import IssuerSettings
 
 SKEW_S = 60
 MAX_BYTES = 8_192
@@ -113,7 +113,7 @@ def holder(claims: Claims, settings: IssuerSettings) -> Proven:
     aliases = {_text(claims.get(claim)) for claim in ("sub", "email")} - {"", name}
     strong = _text(claims.get("acr")) in settings.strong
     return Proven(
-        name, "token", tuple(sorted(aliases)), tuple(told), _text(claims.get("sid")), issued,
+        name, "token", tuple(sorted(aliases)), tuple(told), _text(claims.get("sid")), issued or 0,
         logged_in if logged_in is not None else issued, (logged_in or issued) if strong else None,
         _text(claims.get(settings.device_claim)), compliant=compliant if isinstance(compliant, bool) else None,
     )  # fmt: skip

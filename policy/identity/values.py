@@ -17,7 +17,8 @@ class Proven:
     session: str = ""
     """The session's id, where whoever proved it says one."""
     issued_s: int | None = None
-    """When the credential was made, seconds since the epoch; a later revocation ends it. None: it has no such time."""
+    """When the credential was made, seconds since the epoch; a later revocation ends it. 0: it does not say, and any
+    revocation ends it. None: it is ended where it is kept, not by signals."""
     began_s: int | None = None
     """When the session began."""
     stepped_up_s: int | None = None

@@ -14,9 +14,9 @@ from joserfc.jwk import ECKey
 from policy.errors import CredentialError
 from policy.identity.events import read_event
 from policy.identity.keys import KeySet
-from policy.identity.settings import TransmitterSettings
 from policy.identity.signals import MOST_GUESSES, Signals
 from policy.identity.values import Signal, SignalKind
+from policy.settings import TransmitterSettings
 
 NOW = 1_790_000_000
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "identity" / "events.json").read_text())

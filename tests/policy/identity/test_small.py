@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from policy.errors import CredentialError, IdentityError
 from policy.gateways.values import Credentials
 from policy.identity import totp
-from policy.identity.apikeys import ApiKey, ApiKeys, digest
+from policy.identity.apikeys import ApiKey, ApiKeys, digest, keys_of
 from policy.identity.networks import Networks
 from policy.identity.returns import HOLDS_S, opened_return, safe_target, sealed_return
 from policy.identity.seals import Seal
 from policy.identity.sessions import COOKIE, Session, cookie_value, device_mark, read_session, set_cookie
+from policy.settings import KeySettings
 from sensors.addresses import host_entity
 from sensors.entities import Entity, EntityKind
 
@@ -62,18 +63,27 @@ def test_an_app_reads_the_address() -> None:
     assert query == {"secret": query["secret"], "issuer": "Ostiary & co", "digits": "6", "period": "30"}
 
 
-def test_keys_that_are_good_replaced_and_none() -> None:
-    text = "ostk_" + "a" * 43
-    old = "ostk_" + "b" * 43
-    keys = ApiKeys([ApiKey("robot", digest(text), 1, 9, groups=("ci",)), ApiKey("robot", digest(old), 1, 1, int(NOW))])
-    found = keys.holder(text, NOW)
-    assert (found.name, found.proof, found.groups, found.issued_s) == ("robot", "password", ("ci",), 9)
-    assert keys.holder(old, NOW - 1).name == "robot"
-    strangers = [text[:-1], text + "a", "", "ostk_" + "c" * 43, digest(text), "\udcff"]
-    for wrong, code in [(old, "identity.key-ended"), *((stranger, "identity.key") for stranger in strangers)]:
+def test_keys_that_are_good_and_none() -> None:
+    text, other = "ostk_" + "a" * 43, "ostk_" + "b" * 43
+    keys = ApiKeys(keys_of({"robot": KeySettings((digest(text), digest(other)), ("ci",))}))
+    for key in (text, other):
+        found = keys.holder(key)
+        assert (found.name, found.proof, found.groups, found.issued_s) == ("robot", "password", ("ci",), None)
+    for wrong in [text[:-1], text + "a", "", "ostk_" + "c" * 43, digest(text), "\udcff"]:
         with pytest.raises(CredentialError) as caught:
-            keys.holder(wrong, NOW)
-        assert caught.value.code == code
+            keys.holder(wrong)
+        assert caught.value.code == "identity.key"
+
+
+@pytest.mark.parametrize("digests", [("ostk_" + "a" * 43,), ("A" * 64,), ("0" * 63,), ("0" * 64, "")])
+def test_what_is_no_digest_of_a_key(digests: tuple[str, ...]) -> None:
+    with pytest.raises(IdentityError, match=r"identity\.keys\.robot"):
+        ApiKeys(keys_of({"robot": KeySettings(digests)}))
+
+
+def test_a_key_has_one_holder() -> None:
+    with pytest.raises(IdentityError, match="the key of another"):
+        ApiKeys([ApiKey("robot", "0" * 64), ApiKey("alice", "0" * 64)])
 
 
 def test_the_narrowest_network_names() -> None:

@@ -15,10 +15,10 @@ from policy.identity.keys import KeySet
 from policy.identity.networks import Networks
 from policy.identity.seals import Seal
 from policy.identity.sessions import COOKIE, Session, device_mark
-from policy.identity.settings import IssuerSettings
 from policy.identity.signals import Signals
 from policy.identity.tokens import Tokens
 from policy.identity.values import Signal, SignalKind
+from policy.settings import IssuerSettings
 from policy.values import Subject
 from sensors.entities import Entity, EntityKind
 
@@ -40,7 +40,7 @@ def identities(keys: KeySet, refused: list[str]) -> Identities:
     issuer = IssuerSettings(keys="", audience="ostiary", algorithm="ES256", strong=("mfa",))
     sources = Sources(
         tokens=Tokens({"https://id.example": (issuer, keys)}),
-        keys=ApiKeys([ApiKey("robot", digest(KEY), NOW - 500, NOW - 500)]),
+        keys=ApiKeys([ApiKey("robot", digest(KEY))]),
         seal=SEAL, networks=Networks({"192.0.2.0/24": "office"}), managed=("OU=Managed", "spiffe://example.org/device/"),
     )  # fmt: skip
     return Identities(sources, Signals(), refused.append)
@@ -141,8 +141,10 @@ def test_what_was_revoked_names_nobody(identities: Identities, refused: list[str
         assert asked(identities, authorization=bearer(make, iat="-49", sid="new")).identity == "alice"
     assert set(refused) == {"identity.revoked"}
     identities.signals.take(Signal(SignalKind.REVOKED, "user:alice", NOW - 50))
+    assert asked(identities, **other).identity == ""
+    assert asked(identities, authorization=bearer(make, iat=None)).identity == ""  # it does not say that it is newer
     identities.signals.take(Signal(SignalKind.REVOKED, "user:robot", NOW - 50))
-    assert asked(identities, **other).identity == asked(identities, api_key=KEY).identity == ""
+    assert asked(identities, api_key=KEY).identity == "robot"  # its digest is taken out of the settings instead
 
 
 def test_doubt_takes_the_step_up_and_leaves_the_name(identities: Identities, make: Make) -> None:
@@ -176,20 +178,6 @@ def test_what_others_say_of_the_risk(identities: Identities, make: Make) -> None
     identities.signals.take(Signal(SignalKind.RISK, "user:alice", NOW, "high"))
     assert asked(identities, authorization=bearer(make)).told_risk == "high"
     assert asked(identities, authorization=bearer(make, sub="bob")).told_risk == "unknown"
-
-
-def test_where_somebody_asks_from_is_remembered_and_bounded(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there = [Entity(EntityKind.IP, f"198.51.100.{number}") for number in range(20)]
-    for address in there:
-        identities.subject(address, Credentials(api_key=KEY), NOW * 10**9)
-    assert list(identities.addresses("user:robot")) == there[4:]
-    monkeypatch.setattr("policy.identity.subjects.MAX_NAMES", 2)
-    for name in ("CN=a", "CN=b", "CN=c"):
-        asked(identities, certificate=name)
-    assert list(identities.addresses("user:robot")) == []
-    assert list(identities.addresses("user:CN=c")) == [HERE]
 
 
 def test_a_subject_holds_no_credential(identities: Identities, make: Make) -> None:

@@ -15,8 +15,8 @@ from joserfc.util import int_to_base64
 from policy.errors import CredentialError, IdentityError
 from policy.identity import tokens as module
 from policy.identity.keys import KeySet
-from policy.identity.settings import IssuerSettings
 from policy.identity.tokens import Tokens
+from policy.settings import IssuerSettings
 
 NOW = 1_790_000_000.0
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "identity" / "tokens.json").read_text())
