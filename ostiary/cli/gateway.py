@@ -2,10 +2,13 @@
 
 import json
 import secrets
+from pathlib import Path
 
 import click
 
 from ostiary.cli.options import common, read_settings
+
+NAMES = ("nginx", "caddy", "traefik", "haproxy", "envoy", "envoy-grpc", "envoy-tcp")
 
 
 @click.group()
@@ -14,9 +17,72 @@ def command() -> None:
 
     \b
     Examples:
+      ostiary gateway config nginx             a complete configuration, with this installation's addresses
       ostiary gateway key robot --group ci     an API key for the subject `robot`
       ostiary gateway enrol alice              one-time codes for alice, at the gate's own step-up page
     """
+
+
+@command.command()
+@click.argument(
+    "gateway", type=click.Choice(("nginx", "caddy", "traefik", "haproxy", "envoy", "envoy-grpc", "envoy-tcp"))
+)
+@click.option(
+    "--gate", default="", metavar="ADDRESS", help="Where the gate answers (settings: gate.listen, grpc, spoe)."
+)
+@click.option("--application", default="", metavar="HOST:PORT", help="Where your application answers.")
+@click.option("--listen", type=click.IntRange(1, 65_535), help="Port on which the gateway listens.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this directory.")
+@common
+def config(
+    gateway: str, gate: str, application: str, listen: int | None, out: Path | None, config: str | None,
+    state: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Print a complete, commented configuration for GATEWAY that asks this installation's gate.
+
+    With --out the files are written; a file that is there already is left alone, and that is an error.
+
+    \b
+    Examples:
+      ostiary gateway config caddy --application 127.0.0.1:3000 > Caddyfile
+      ostiary gateway config haproxy --out /etc/haproxy
+
+    \b
+    Exit codes: 0 done, 1 wrong settings, 2 wrong usage, 4 an address that the gateway cannot use, or a file in the way.
+    """
+    from ostiary.gateways import GATEWAYS, configuration
+
+    asks = GATEWAYS[gateway].asks
+    address = gate or getattr(read_settings(config, state).gate, asks)
+    found = configuration(gateway, address, application, listen or 0)
+    if not address:
+        click.echo(f"[gate] {asks} is not set: the gate doesn't answer {gateway} yet", err=True)
+    if out is not None:
+        written = _write(out, found)
+    if as_json:
+        click.echo(json.dumps({"files": found} if out is None else {"written": written}))
+    elif out is not None:
+        click.echo("\n".join(written))
+    else:
+        click.echo(
+            "\n".join(f"# ---- {name}\n{text}" if len(found) > 1 else text for name, text in found.items()), nl=False
+        )
+    return 0
+
+
+def _write(folder: Path, found: dict[str, str]) -> list[str]:
+    from ostiary.gateways import GatewayError
+
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in found.items():
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+            written.append(str(folder / name))
+    except OSError as error:
+        raise GatewayError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return written
 
 
 @command.command()
