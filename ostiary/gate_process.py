@@ -36,7 +36,10 @@ def hold(directory: Path, *, beside: bool) -> int:
 
     `beside` says that an engine started the gate, and may end it.
     """
-    handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise GateError(f"{directory / LOCK}: {error.strerror or error}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -73,21 +76,24 @@ class GateProcess:
     async def run(self, ready: asyncio.Event, stop: asyncio.Event) -> None:
         """Keep a gate running until stopped, then end it; raise `GateError` where it ends before it was ever ready."""
         child = None
-        while not stop.is_set():
-            child = self._find_or_start()
-            if self._handle is not None:
-                await self._wait(stop)
-            if stop.is_set():
-                break
-            if child is not None:
-                child.wait()  # it has ended
-            if not ready.is_set():
-                raise GateError("the gate ended before it was ready; it said why above")
-            if self._beside:
-                self._say("the gate has ended and is started again")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), PAUSE_S)
-        await self._end(child)
+        try:
+            while not stop.is_set():
+                child = self._find_or_start()
+                if self._handle is not None:
+                    await self._wait(stop)
+                    if stop.is_set():
+                        break
+                    if child is not None:
+                        child.wait()  # it has ended
+                    if not ready.is_set():
+                        raise GateError("the gate ended before it was ready; it said why above")
+                    if self._beside:
+                        self._say("the gate has ended and is started again")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), PAUSE_S)
+            await self._end(child)
+        finally:
+            self._close()
 
     def reload(self) -> None:
         """Have it read the settings again."""
@@ -99,7 +105,7 @@ class GateProcess:
         found = holder(self._directory)
         if found is not None:
             process, self._beside = found
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # its children are still answering what is under way
                 self._handle = os.pidfd_open(process)
                 self._say(f"goes on with the gate that runs already (process {process})")
             return None
@@ -130,7 +136,6 @@ class GateProcess:
                 self._send(signal.SIGKILL)
         if child is not None:
             await asyncio.to_thread(child.wait)
-        self._close()
 
     def _send(self, number: int) -> None:
         if self._handle is not None:

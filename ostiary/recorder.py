@@ -170,6 +170,11 @@ class Recorder:
             except StoreError:
                 self._shadow_lost += totals.total()
 
+    def closing(self, entity: Entity, decision_id: str, what: str) -> None:
+        """Write what is done to the connections of an entity that is no longer let in, before it is."""
+        facts = {"decision": self._ids.find(decision_id), "what": what}
+        self._append([self._entry("connections", "connections of an entity are to end", facts, self._subject(entity))])
+
     def deep_looks(self, found: Sequence["Found"]) -> None:
         """Write what deep looks found, as an input: it is not computed again."""
         if not found:

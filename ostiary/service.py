@@ -45,13 +45,13 @@ from ostiary.worker import Context, EngineWorker
 from policy.values import Decision
 from sensors.logs.watch import Watch
 from sensors.receive.receivers import Receivers
-from sensors.values import Source
+from sensors.values import Entity, Source
 
 if TYPE_CHECKING:
     from sensors.packets import workers
 
 RELOADABLE = ("policy", "response", "gate", "identity")
-BOUND = ("gate.listen", "gate.directory", "gate.processes")
+BOUND = ("gate.listen", "gate.directory", "gate.processes", "gate.traces", "gate.spoe", "gate.grpc")
 """Settings of those sections that hold until a restart all the same."""
 READY_S = 120.0
 ANSWER_S = 10.0
@@ -280,7 +280,10 @@ async def make_feed(worker: EngineWorker, settings: Settings) -> FeedServer:
     def lost(count: int) -> None:
         say(f"{count} decisions of the gate were answered and are lost to the record: a process of it was killed")
 
-    feed = FeedServer(snapshot, take, lost, await asyncio.to_thread(policy_bundle, settings))
+    async def close(who: Sequence[tuple[Entity, str]]) -> int:
+        return await asyncio.wrap_future(await asyncio.to_thread(worker.call, lambda context: context.close(who)))
+
+    feed = FeedServer(snapshot, take, lost, await asyncio.to_thread(policy_bundle, settings), close)
     worker.told = feed.publish
     return feed
 

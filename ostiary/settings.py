@@ -68,6 +68,14 @@ class GateSettings:
         default="127.0.0.1:8771",
         metadata={"doc": "Where gateways ask: `host:port` on loopback or `unix:/path`."},
     )
+    spoe: str = field(
+        default="",
+        metadata={"doc": "Where HAProxy asks by SPOE: `host:port` on loopback or `unix:/path`; empty means nowhere."},
+    )
+    grpc: str = field(
+        default="",
+        metadata={"doc": "Where Envoy asks by gRPC: `host:port` on loopback or `unix:/path`; empty means nowhere."},
+    )
     mode: Literal["observe", "enforce"] = field(
         default="observe",
         metadata={"doc": "`observe` answers every request allow and says what would have been; `enforce` means it."},
@@ -89,6 +97,13 @@ class GateSettings:
     overload_s: Annotated[float, Gt(0), Le(10)] = field(
         default=0.15,
         metadata={"doc": "When answers are late by so many seconds, only `critical` routes are decided on."},
+    )
+    traces: str = field(
+        default="",
+        metadata={
+            "doc": "OpenTelemetry collector (`http://host:port`) that is told a span an answer, within the gateway's "
+            "traces; empty: none."
+        },
     )
 
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from compliance.errors import UnknownSubjectError
 from ostiary.countries import countries
 from ostiary.deciding import limited, make_decider
 from ostiary.deep import DeepLooks
+from ostiary.enforcer import EnforcerClient
 from ostiary.engine import Engine, collect_rarely
 from ostiary.feeding import QUEUED as QUEUED_BATCHES
 from ostiary.feeding import Feeders
@@ -36,12 +39,14 @@ from ostiary.summary import Summary, beside_normal
 from ostiary.teaching import Teacher
 from ostiary.warm import warm_up
 from policy.values import Decision
-from response.ports import Actuator
+from response.actuators.haproxy import HaproxyCloser
+from response.closing import Closing
+from response.ports import Actuator, Closer
 from response.responder import Responder
 from sensors.addresses import host_entity
 from sensors.logs.watch import Watch
 from sensors.merge import END_OF_TIME, join
-from sensors.values import Batch, Source
+from sensors.values import Batch, Entity, Source
 
 PAUSE_S = 0.05
 NEIGHBOURS_OF = 4
@@ -91,10 +96,15 @@ class EngineWorker(threading.Thread):
         answer: Future[T] = Future()
 
         def run(context: Context) -> None:
+            asked = answer.set_running_or_notify_cancel()  # else whoever asked has gone, and it is done all the same
             try:
-                answer.set_result(command(context))
+                done = command(context)
             except Exception as error:  # noqa: BLE001 - handed to whoever asked
-                answer.set_exception(error)
+                if asked:
+                    answer.set_exception(error)
+            else:
+                if asked:
+                    answer.set_result(done)
 
         self._commands.put(run, timeout=5)
         return answer
@@ -137,7 +147,7 @@ class EngineWorker(threading.Thread):
         if batches:
             context.recorder.decisions([decision for batch, _ in batches for decision in batch])
             for _, recorded in batches:
-                if not recorded.cancelled():
+                if recorded.set_running_or_notify_cancel():  # else the gate has gone
                     recorded.set_result(None)
         for command in _taken(self._commands):
             command(context)
@@ -165,6 +175,7 @@ class Context:
         risk.locate(countries(settings.risk.countries))
         self._changes = risk.changes_told
         self.engine = Engine(risk, make_decider(settings, limited(settings)), self._responder())
+        self.closing = self._closing()
         self.teacher = Teacher(state, self.recorder, risk, settings.risk.seed)
         self._told = ""
 
@@ -222,11 +233,19 @@ class Context:
                 responder = self._responder()
                 responder.adopt(self.engine.responder.active(), time.time_ns())
                 self.engine.responder = responder
+                self.closing = self._closing()
         except BaseException:
             self.settings = old
             raise
         self.engine.decider = decider
         self.recorder.activated(settings, decider.revision)
+
+    def close(self, who: Sequence[tuple[Entity, str]]) -> int:
+        """End connections of those whom a gate names, each by a decision of its; return how many were closed."""
+        closed = 0
+        for entity, decision in who:
+            closed += self.closing.close(entity, time.time_ns(), partial(self.recorder.closing, entity, decision))
+        return closed
 
     def undo(self, action_id: str, actor: str) -> ActionRecord | None:
         """Undo an action for somebody, and learn that it was wrong; None where there is nothing (any more) to undo."""
@@ -300,6 +319,13 @@ class Context:
         self.deep.close()
         counts = {**self.engine.risk.counts(), **self.deep.counts}
         self.recorder.finish([], self.standing.reports(time.time_ns()), counts)
+
+    def _closing(self) -> Closing:
+        settings = self.settings.response
+        closers: list[Closer] = [self._actuator] if isinstance(self._actuator, EnforcerClient) else []
+        if settings.haproxy_socket:
+            closers.append(HaproxyCloser(Path(settings.haproxy_socket)))
+        return Closing(settings, closers, never_list(self.settings, live=True))
 
     def _responder(self) -> Responder:
         return Responder(self.settings.response, self._actuator, never_list(self.settings, live=True), self.recorder)

@@ -7,7 +7,7 @@ JSON (RFC 8785). Does not store or act.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from policy.canonical import canonical
@@ -30,6 +30,8 @@ class Decider:
     def __init__(self, engine: PolicyEngine) -> None:
         self._engine = engine
         self._elsewhere = engine if isinstance(engine, AsyncPolicyEngine) else None
+        self._by_text: Callable[[str], Mapping[str, Any]] | None = getattr(engine, "evaluate_json", None)
+        """Where the engine takes a document as JSON, so that it is written once."""
 
     @property
     def revision(self) -> str:
@@ -64,8 +66,9 @@ class Decider:
         return self._decided(ts, document_entity(document), dict(document), model_revision)
 
     def _decided(self, ts: int, entity: Entity, document: dict[str, Any], model_revision: str) -> Decision:
-        digest = hashlib.sha256(canonical(document)).hexdigest()  # what has no canonical form is not asked
-        answer = self._engine.evaluate(document)
+        text = canonical(document)  # what has no canonical form is not asked
+        digest = hashlib.sha256(text).hexdigest()
+        answer = self._by_text(text.decode()) if self._by_text else self._engine.evaluate(document)
         return _bound(ts, entity, document, digest, answer, self._engine.revision, model_revision)
 
 

@@ -15,6 +15,16 @@ class AuditSink(Protocol):
         ...
 
 
+class Closer(Protocol):
+    """A means of ending connections of a single address. May be called again without harm."""
+
+    name: str
+
+    def close(self, target: Entity) -> int:
+        """End connections of `target` and return how many. Raises `RefusedError` and `ActuatorError`."""
+        ...
+
+
 class Actuator(Protocol):
     """A means of cutting a single address off. Every method may be called again without harm."""
 

@@ -31,6 +31,10 @@ class ResponseSettings:
     max_active: Annotated[int, Ge(0)] = field(
         default=1000, metadata={"doc": "Actions that may be active at the same time."}
     )
+    haproxy_socket: str = field(
+        default="",
+        metadata={"doc": "HAProxy's stats socket (`level admin`), by which sessions are closed; empty means none."},
+    )
     enforcer_socket: str = field(
         default="/run/ostiary/enforcer.sock", metadata={"doc": "Unix socket of the privileged enforcer process."}
     )

@@ -13,6 +13,7 @@ from ostiary.enforcer.protocol import (
     MAX_ANSWER_BYTES,
     Answer,
     Apply,
+    Close,
     List,
     Ping,
     Request,
@@ -43,6 +44,10 @@ class EnforcerClient:
     def undo(self, target: Entity) -> bool:
         """Have `target` let in again; return whether it was cut off."""
         return self._ask(Undo(target=target.id)).undone
+
+    def close(self, target: Entity) -> int:
+        """Have connections of `target` with this machine ended; return how many."""
+        return self._ask(Close(target=target.id)).closed
 
     def active(self) -> Sequence[tuple[Entity, float]]:
         """Return who is cut off, with the seconds left."""

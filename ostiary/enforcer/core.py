@@ -6,10 +6,10 @@ already costs no budget; whatever the request, an answer and never an exception.
 
 from collections.abc import Callable
 
-from ostiary.enforcer.protocol import Answer, Apply, List, Ping, Request, Teardown, Undo, read_request
+from ostiary.enforcer.protocol import Answer, Apply, Close, List, Ping, Request, Teardown, Undo, read_request
 from response import guards
 from response.errors import EnforcerProtocolError, RefusedError, ResponseError
-from response.ports import Actuator
+from response.ports import Actuator, Closer
 from response.responder import limits_of
 from response.settings import ResponseSettings
 from response.values import Mode
@@ -25,9 +25,11 @@ class Enforcer:
         actuator: Actuator,
         never: Callable[[ResponseSettings], guards.NeverList],
         clock: Callable[[], int],
+        closer: Closer | None = None,
     ) -> None:
         """`settings` and `never` (whom to spare) are asked anew for each action; `clock` gives ns, never going back."""
         self._settings, self._actuator, self._never, self._clock = settings, actuator, never, clock
+        self._closer = closer
         self._budget = guards.HourlyBudget(settings().max_actions_per_hour)
 
     def answer(self, line: bytes) -> Answer:
@@ -45,6 +47,8 @@ class Enforcer:
                 self._apply(request)
             case Undo():
                 return Answer(ok=True, undone=self._actuator.undo(_target(request.target)))
+            case Close():
+                return Answer(ok=True, closed=self._close(request))
             case List():
                 return Answer(ok=True, active=tuple((target.id, left) for target, left in self._actuator.active()))
             case Teardown():
@@ -53,14 +57,28 @@ class Enforcer:
                 pass
         return Answer(ok=True)
 
-    def _apply(self, request: Apply) -> None:
+    def _close(self, request: Close) -> int:
+        target, limits = self._allowed(request.target)
+        if self._closer is None:
+            raise RefusedError("guard.no-closer", "the enforcer has no means of closing connections")
+        now = self._clock()
+        refuse_if(guards.check_usage(guards.Usage(self._budget.spent(now), 0), limits))
+        self._budget.spend(now)
+        return self._closer.close(target)
+
+    def _allowed(self, text: str) -> tuple[Entity, guards.Limits]:
+        """Return whom an action is on, and its limits; raise `RefusedError` where nothing may be done to it."""
         settings = self._settings()
         limits = limits_of(settings)
         self._budget.resize(limits.per_hour)
         if Mode(settings.mode) is Mode.OBSERVE:
             raise RefusedError("guard.observe", "the enforcer's own settings say observe")
-        target = _target(request.target)
+        target = _target(text)
         refuse_if(guards.check_target(target, self._never(settings)))
+        return target, limits
+
+    def _apply(self, request: Apply) -> None:
+        target, limits = self._allowed(request.target)
         refuse_if(guards.check_lease(request.lease_s, limits))
         active = [blocked for blocked, _ in self._actuator.active()]
         if target not in active:

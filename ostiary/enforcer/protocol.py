@@ -35,6 +35,13 @@ class Undo(_Message):
     target: Target
 
 
+class Close(_Message):
+    """End the TCP connections of an address with this machine."""
+
+    op: Literal["close"] = "close"
+    target: Target
+
+
 class List(_Message):
     """Ask who is cut off."""
 
@@ -53,7 +60,7 @@ class Ping(_Message):
     op: Literal["ping"] = "ping"
 
 
-Request = Apply | Undo | List | Teardown | Ping
+Request = Apply | Undo | Close | List | Teardown | Ping
 
 
 class Answer(_Message):
@@ -67,6 +74,8 @@ class Answer(_Message):
     text: str = ""
     undone: bool = False
     """Whether an undo found something to undo."""
+    closed: int = 0
+    """How many connections were ended."""
     active: tuple[tuple[str, float], ...] = ()
     """Who is cut off, and for how many seconds yet."""
 

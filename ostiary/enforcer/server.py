@@ -21,6 +21,7 @@ from ostiary.enforcer.core import Enforcer
 from ostiary.enforcer.protocol import MAX_REQUEST_BYTES, Answer, encode
 from ostiary.privileges import CAP_NET_ADMIN, keep_only
 from response.actuators.nftables import NftablesActuator
+from response.actuators.sockets import SocketCloser
 from response.errors import ActuatorError, EnforcerProtocolError
 from response.machine import never_list
 from response.settings import ResponseSettings
@@ -38,7 +39,7 @@ def serve(socket_path: Path, settings: Callable[[], ResponseSettings], allowed_u
     Keeps no capability but CAP_NET_ADMIN. `settings` is asked anew for each action.
     """
     actuator = NftablesActuator()
-    enforcer = Enforcer(settings, actuator, lambda now: never_list(now.never), time.monotonic_ns)
+    enforcer = Enforcer(settings, actuator, lambda now: never_list(now.never), time.monotonic_ns, SocketCloser())
     never_list(settings().never)
     actuator.active()  # tells a missing nft or capability before anybody asks
     with _listen(socket_path, allowed_uid) as listener:

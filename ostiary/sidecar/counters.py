@@ -16,11 +16,11 @@ GATEWAYS = ("nginx", "forward-auth", "envoy", "envoy-grpc", "haproxy", "authzen"
 PLAIN = (
     "questions", "reused", "refused", "over", "shed", "unrecorded", "spilled", "connections", "connections_refused",
     "slow_clients", "bad_http", "restarts", "took_ns", "waiting_records", "risks", "synced_ns", "feed_lost",
-    "handed_on", "taken", "bad_pages", "step_ups", "wrong_codes", "logins_refused",
-    "events_taken", "events_again", "events_refused",
+    "handed_on", "taken", "bad_pages", "closed", "closings", "closing_ns", "connections_spoe", "bad_spoe",
+    "step_ups", "wrong_codes", "logins_refused", "events_taken", "events_again", "events_refused",
 )  # fmt: skip
 CODES = (
-    "gateway", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
+    "gateway", "authzen", "identity", "policy.slow", "policy.evaluation", "policy.unavailable", "policy.answer",
     "policy.document", "policy.revision", "gate.overloaded", "gate.internal", "other",
 )  # fmt: skip
 CREDENTIALS = (
@@ -78,7 +78,8 @@ class Counters:
         self.add(f"credential.{known if known in CREDENTIALS else 'other'}")
 
     def took(self, seconds: float) -> None:
-        """Count what a question took."""
+        """Count what a question took; a clock that was set back makes it no less than nothing."""
+        seconds = max(seconds, 0.0)
         self.add(_TOOK[bisect_left(BUCKETS_S, seconds)])
         self.add("took_ns", int(seconds * 1e9))
 

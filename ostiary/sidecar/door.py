@@ -10,13 +10,17 @@ not shut out everybody. Each failure is counted by its code. Knows no packet and
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Protocol
 
 from ostiary.sidecar.counters import Counters
+from ostiary.sidecar.live import Live
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.routes import Route, Routes
 from ostiary.sidecar.throttle import Buckets
+from ostiary.sidecar.traces import Traced
 from policy.errors import DialectError, EngineUnavailableError, PolicyError
+from policy.gateways.places import readings
 from policy.gateways.values import NOTHING, Credentials, Question, Ruling
 from policy.history import Histories
 from policy.values import AccessRequest, Decision, Resource, Subject, Verdict
@@ -29,6 +33,8 @@ LAST_KNOWN = 65_536
 EDGE_NS = 60_000_000_000
 """Windows of time in a policy begin and end on a minute: no decision is used across one."""
 _ALLOWING = frozenset({Verdict.ALLOW, Verdict.THROTTLE})
+_CLIENTS = ("gateway.", "authzen.")
+"""Codes of what is wrong with a question; any other tells of a fault of ours."""
 _REFUSING = frozenset({Verdict.DENY, Verdict.ISOLATE})
 
 
@@ -72,6 +78,10 @@ class Door:
         self.failing = False
         self.challenge: Callable[[Question, int], str] = lambda _question, _now: ""
         """Where to send a browser that has to prove itself anew; "" where it is only told so."""
+        self.traced: Traced = lambda _question, _ruling, _now: None
+        """Hears of rulings on questions within a trace; never raises."""
+        self.live = Live()
+        """What was let in of late."""
         self._record = record
         self._verdicts = Verdicts()
         self._histories = Histories()
@@ -85,6 +95,19 @@ class Door:
 
     def rule(self, question: Question, now: int) -> Ruling:
         """Return the ruling on a question asked at `now` (ns); never raises."""
+        ruling = self._rule(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    async def rule_async(self, question: Question, now: int) -> Ruling:
+        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+        ruling = await self._rule_async(question, now)
+        if question.trace:
+            self.traced(question, ruling, now)
+        return ruling
+
+    def _rule(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked
@@ -94,10 +117,9 @@ class Door:
             decision = held or decider.decide(request, self.mirror.assess(request.subject.entity, now))
         except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
             return self._failed(error, asked, question)
-        return self._decided(decision, held is not None, key, asked, question, now)
+        return self._decided(decision, None if held else (key, request), asked, question, now)
 
-    async def rule_async(self, question: Question, now: int) -> Ruling:
-        """Return the same by an engine that is elsewhere: nobody waits for somebody else's decision."""
+    async def _rule_async(self, question: Question, now: int) -> Ruling:
         asked = self._asked(question)
         if isinstance(asked, Ruling):
             return asked
@@ -107,12 +129,20 @@ class Door:
             decision = held or await decider.decide_async(request, self.mirror.assess(request.subject.entity, now))
         except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
             return self._failed(error, asked, question)
-        return self._decided(decision, held is not None, key, asked, question, now)
+        return self._decided(decision, None if held else (key, request), asked, question, now)
 
     def unreadable(self, code: str, place: str) -> Ruling:
-        """Return the ruling where the question itself could not be read."""
+        """Return the ruling where the question itself could not be read; `place` is what of it was sent.
+
+        Where refusals are meant it is refused, however the route fails: else whoever is refused would ask unreadably.
+        What could be taken for several places counts as the strictest of them.
+        """
         self.counters.add("questions")
-        return self._undecided(code, self.routes.find(place), None)
+        route = self.routes.strictest(readings(place))
+        if not code.startswith(_CLIENTS):
+            return self._undecided(code, route, None)
+        self.counters.undecided(code)
+        return Ruling(not route.enforce, None, code, enforced=route.enforce, unreadable=True)
 
     def _asked(self, question: Question) -> Route | Ruling:
         """Return the question's route, or the ruling where there is no time for a decision."""
@@ -128,13 +158,22 @@ class Door:
         decider = self.decider
         if decider is None:
             raise EngineUnavailableError("no policy is known yet")
+        request = self._request(question, route, now)
+        key = (
+            decider.revision, self.mirror.version(request.subject.entity), now // EDGE_NS, request.subject,
+            request.resource, request.action, tuple(request.environment.items()), request.network, request.place,
+            request.sensor, request.history,
+        )  # fmt: skip
+        return decider, request, key
+
+    def _request(self, question: Question, route: Route, now: int) -> AccessRequest:
+        history, named = self._histories.of(question.address, now), question.named
+        if named is not None:
+            return replace(named, resource=replace(named.resource, sensitivity=route.sensitivity), history=history)
         subject = self.identities.subject(question.address, question.credentials, now)
         resource = Resource(question.kind, route.name, route.sensitivity)
-        version, history = self.mirror.version(subject.entity), self._histories.of(subject.entity, now)
-        key = (decider.revision, subject, resource, question.method, question.gateway, version, history, now // EDGE_NS)
         network, facts = self.identities.network(question.address), {"gateway": question.gateway}
-        request = AccessRequest(now, subject, resource, question.method, facts, network, history=history)
-        return decider, request, key
+        return AccessRequest(now, subject, resource, question.method, facts, network, history=history)
 
     def _hand_on(self, decision: Decision) -> None:
         try:
@@ -142,14 +181,39 @@ class Door:
         except Exception:  # noqa: BLE001 - the record's trouble is not the client's
             self.counters.add("unrecorded")
 
+    def judge_again(self, request: AccessRequest, now: int) -> Decision | None:
+        """Return the decision that what was let in is to end; None where it may go on, or nobody can say.
+
+        Takes no share of a throttled subject, and is never a matter of overload or of how a route fails.
+        """
+        route = self.routes.find(request.resource.name)
+        if self.decider is None or self.decider.waits or not route.enforce:
+            return None
+        entity = request.subject.entity
+        resource, history = replace(request.resource, sensitivity=route.sensitivity), self._histories.of(entity, now)
+        asked = replace(request, ts=now, resource=resource, history=history)
+        try:
+            decision = self.decider.decide(asked, self.mirror.assess(entity, now))
+        except Exception:  # noqa: BLE001 - what cannot be decided ends nothing
+            return None
+        if decision.verdict not in _REFUSING:
+            return None
+        self._hand_on(decision)
+        self.live.forget(request)
+        return decision
+
     def _decided(
-        self, decision: Decision, reused: bool, key: Hashable, route: Route, question: Question, now: int
-    ) -> Ruling:
+        self, decision: Decision, fresh: tuple[Hashable, AccessRequest] | None, route: Route, question: Question,
+        now: int,
+    ) -> Ruling:  # fmt: skip
         self.failing = False
-        if reused:
+        if fresh is None:
             self.counters.add("reused")
         else:
+            key, request = fresh
             self._verdicts.keep(key, decision)
+            if decision.verdict in _ALLOWING or not route.enforce:
+                self.live.note(request)
             self._remember(_same(question, route), decision)
             self._hand_on(decision)
             if decision.verdict in _REFUSING:
@@ -196,6 +260,6 @@ class Door:
 
 def _same(question: Question, route: Route) -> Hashable:
     """Return what makes two questions the same but for time and risk; credentials are not kept, their digest is."""
-    brought = question.credentials
+    brought, named = question.credentials, question.named and question.named.subject
     proof = b"" if brought == NOTHING else hashlib.sha256(repr(brought).encode("utf-8", "replace")).digest()
-    return question.address, proof, route.name, question.method, question.kind
+    return question.address, proof, named, route.name, question.method, question.kind

@@ -19,6 +19,8 @@ from typing import Any
 
 from ostiary.listening import UnixAddress, bind
 from ostiary.sidecar.frames import (
+    CLOSE,
+    CLOSED,
     HEARD,
     HELLO,
     LOST,
@@ -33,10 +35,12 @@ from ostiary.sidecar.frames import (
     read_records,
     risk_frames,
     unpack,
+    unpack_object,
 )
 from policy.bundles import Bundle
 from policy.values import Decision
 from risk.standing import Standing
+from sensors.entities import Entity, EntityKind
 
 BEAT_S = 1.0
 MOST_WAITING = 64 << 20
@@ -59,6 +63,10 @@ Snapshot = Callable[[Callable[[], None]], Awaitable[News]]
 """Returns everything; calls back (from any thread) between what it read and whatever is published later."""
 
 
+Close = Callable[[Sequence[tuple[Entity, str]]], Awaitable[int]]
+"""Closes connections of entities, each with the decision that says so."""
+
+
 class FeedServer:
     """Serves gates on a unix socket."""
 
@@ -68,9 +76,14 @@ class FeedServer:
         take: Callable[[Sequence[Decision]], Awaitable[None]],
         lost: Callable[[int], None],
         bundle: Bundle,
+        close: Close | None = None,
     ) -> None:
-        """`take` returns when the decisions are durable; `lost` is told of decisions that never will be."""
+        """`take` returns when the decisions are durable; `lost` is told of decisions that never will be.
+
+        `close` closes connections of those that a gate names, and returns how many.
+        """
         self._snapshot, self._take, self._lost, self._bundle = snapshot, take, lost, bundle
+        self._close = close
         self._gates: dict[asyncio.StreamWriter, list[bytes] | None] = {}
         self._loop = asyncio.get_running_loop()
         self._talks: set[asyncio.Task[None]] = set()
@@ -154,8 +167,7 @@ class FeedServer:
 
         news = await self._snapshot(from_engine)
         await subscribed.wait()
-        writer.write(bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision))
-        for part in _frames(news):
+        for part in _frames(news, bundle_frame(self._bundle.modules, self._bundle.data, self._bundle.revision)):
             writer.write(part)
             await writer.drain()
         while held := self._gates.get(writer):
@@ -173,19 +185,26 @@ class FeedServer:
                 rows: list[Any] = unpack(payload)
                 await self._take(read_records(rows))
                 writer.write(frame(TAKEN, {"count": len(rows)}))
+            elif kind == CLOSE and self._close is not None:
+                told = unpack(payload)
+                who = [(Entity(EntityKind(kind), str(name)), str(decision)) for kind, name, decision in told["who"]]
+                count = await self._close(who)
+                writer.write(frame(CLOSED, {"count": count, "at": int(told["at"])}))
             elif kind == LOST:
-                self._lost(int(unpack(payload)["count"]))
+                self._lost(int(unpack_object(payload)["count"]))
             elif kind == HEARD:
-                told = {name: int(value) for name, value in unpack(payload).items()}
+                told = {name: int(value) for name, value in unpack_object(payload).items()}
                 numbers.add(told["number"])
                 self.heard[told["number"]] = told
                 if all(number in self.heard for number in range(told["of"])):
                     self.ready.set()
 
 
-def _frames(news: News) -> Iterator[bytes]:
+def _frames(news: News, bundle: bytes = b"") -> Iterator[bytes]:
     if news.whole:
         yield frame(HELLO, {"version": VERSION, "model": news.model})
+    if bundle:
+        yield bundle
     yield from risk_frames(news.standings)
     if news.whole:
         yield frame(SYNCED, {"at": time.time_ns()})

@@ -7,7 +7,8 @@ leaves the one before in force; a snapshot holds the frames as they came, sealed
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,24 @@ from ostiary.sidecar.counters import Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.frames import (
     BUNDLE,
+    CLOSE,
+    CLOSED,
     HEARD,
     HELLO,
     RISKS,
     SYNCED,
     TAKEN,
-    FrameError,
     frame,
     read_frame,
     read_risks,
     risk_frames,
-    unpack,
+    unpack_object,
 )
 from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.sealed import Sealing, read_sealed
 from policy.errors import PolicyError
+from sensors.entities import Entity
 
 SOCKET = "feed.sock"
 """In the directory of the gates; the engine listens there."""
@@ -52,11 +55,16 @@ class Follower:
         self,
         door: Door,
         make_decider: MakeDecider,
+        changed: Callable[[Iterable[Entity] | None], None],
         say: Callable[[str], None],
     ) -> None:
-        self._door, self._make, self._say = door, make_decider, say
+        """`changed` hears whose risk did, or None where anybody's decision may be another."""
+        self._door, self._make, self._told, self._say = door, make_decider, changed, say
         self._coming: Mirror | None = None
         self._bundle: dict[str, Any] = {}
+        self._with_it: dict[str, Any] | None = None
+        """The bundle that came with risks which aren't all told yet."""
+        self._saving = asyncio.Lock()
         self.changed = False
         """Whether there is something that a snapshot doesn't have yet."""
 
@@ -64,13 +72,15 @@ class Follower:
         """Take a frame of the engine's in; raise `FrameError`."""
         if kind == HELLO:
             self._coming = Mirror()
-            self._coming.revision = str(unpack(payload).get("model", ""))
+            self._coming.revision = str(unpack_object(payload).get("model", ""))
         elif kind == RISKS:
             self._risks(payload)
+        elif kind == BUNDLE and self._coming is not None:
+            self._with_it = unpack_object(payload)  # no policy decides before the risks are known that it decides by
         elif kind == BUNDLE:
-            self.use(unpack(payload))
+            self.use(unpack_object(payload))
         elif kind == SYNCED:
-            self._synced(int(unpack(payload)["at"]))
+            self._synced(int(unpack_object(payload)["at"]))
 
     def use(self, bundle: dict[str, Any]) -> None:
         """Decide by another bundle from now on; where it doesn't compile the one before stays in force."""
@@ -82,6 +92,7 @@ class Follower:
             self._say(f"a bundle was refused, the one before stays in force: {error} [{error.code}]")
             return
         self._bundle, self.changed = bundle, True
+        self._told(None)
 
     def remake(self, make_decider: MakeDecider) -> None:
         """Make what decides anew, by other settings; raise `PolicyError` and change nothing where that fails."""
@@ -91,13 +102,20 @@ class Follower:
 
     def _risks(self, payload: bytes) -> None:
         mirror = self._door.mirror if self._coming is None else self._coming
-        for standing in read_risks(payload):
+        standings = list(read_risks(payload))
+        for standing in standings:
             mirror.put(standing)
         self.changed = True
+        if self._coming is None:
+            self._told([standing.entity for standing in standings])
 
     def _synced(self, at: int) -> None:
         if self._coming is not None:
             self._door.mirror, self._coming = self._coming, None
+            if self._with_it is not None:
+                self.use(self._with_it)
+                self._with_it = None
+            self._told(None)
         self._door.mirror.synced_ns = at
         self._door.counters.put("synced_ns", at)
         self._door.counters.put("risks", len(self._door.mirror))
@@ -112,9 +130,19 @@ class Follower:
         yield frame(SYNCED, {"at": mirror.synced_ns})
 
     async def save(self, path: Path, key: bytes) -> None:
-        """Write the snapshot, a chunk at a time between answers; raise OSError."""
-        self.changed = False
-        sealing = await asyncio.to_thread(Sealing, path, key)
+        """Write the snapshot where there is something new, a chunk at a time between answers; raise OSError."""
+        async with self._saving:  # whoever comes meanwhile waits for what is being written
+            if not self.changed:
+                return
+            self.changed = False
+            try:
+                await self._write(path, key)
+            except BaseException:
+                self.changed = True
+                raise
+
+    async def _write(self, path: Path, key: bytes) -> None:
+        sealing = Sealing(path, key)  # not in a thread, which would go on with it when this is cancelled
         try:
             for chunk in self.snapshot():
                 await asyncio.to_thread(sealing.put, chunk)
@@ -146,7 +174,15 @@ class Feed:
         """`said` gives what the engine is told with each beat: {"number", "of", ...}."""
         self._path, self._follower, self._outbox, self._counters = path, follower, outbox, counters
         self._said = said
+        self._writer: asyncio.StreamWriter | None = None
         self.connected = False
+
+    def close(self, at: int, who: list[list[str]]) -> None:
+        """Have connections closed, named at an instant (ns): [kind, id, decision] each; lost while it is away."""
+        if self._writer is not None and who:
+            for part in self._outbox.frames():
+                self._writer.write(part)  # the decisions first, which they refer to
+            self._writer.write(frame(CLOSE, {"at": at, "who": who}))
 
     async def run(self) -> None:
         """Follow the engine until cancelled."""
@@ -160,26 +196,33 @@ class Feed:
                 failures = 0
                 await self._follow(reader, writer)
                 self._counters.add("feed_lost")
+            await self._outbox.relieve()  # nobody takes them meanwhile
+            self._counters.put("waiting_records", len(self._outbox))
             await asyncio.sleep(RETRY_S[failures])
 
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connected = True
+        self.connected, self._writer = True, writer
         sender = asyncio.get_running_loop().create_task(self._send(writer))
         try:
             while True:
                 async with asyncio.timeout(QUIET_S):
                     kind, payload = await read_frame(reader)
                 if kind == TAKEN:
-                    count = int(unpack(payload)["count"])
+                    count = int(unpack_object(payload)["count"])
                     self._outbox.taken(count)
+                elif kind == CLOSED:
+                    closed = unpack_object(payload)
+                    self._counters.add("closed", int(closed["count"]))
+                    self._counters.add("closings")
+                    self._counters.add("closing_ns", max(0, time.time_ns() - int(closed["at"])))
                 else:
                     self._follower.take(kind, payload)
                     if kind == SYNCED:
                         writer.write(frame(HEARD, self._said()))
-        except (OSError, EOFError, TimeoutError, FrameError, ValueError, KeyError, TypeError):
-            pass  # whatever it was, the connection is made again and everything told anew
+        except Exception:  # noqa: BLE001, S110 - whatever it was, the connection is made again and everything told anew
+            pass
         finally:
-            self.connected = False
+            self.connected, self._writer = False, None
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sender

@@ -8,8 +8,9 @@
     further pages            what `Server.handlers` names; they read the whole request and may take their time
 
 Guarantees: one answer a request, in their order (RFC 9112, section 9.3.2); a head has at most `MAX_HEAD` bytes and
-`HEAD_S` seconds, a body is not read beyond `MAX_BODY`, connections are capped, and whoever breaks these is closed and
-counted; on `drain` requests under way are answered and told that the connection ends. What is not HTTP is counted.
+`HEAD_S` seconds, a whole request `MAX_BODY` more, connections are capped, and whoever breaks these is closed and
+counted; whoever doesn't read its answers is not read either; on `drain` requests under way are answered and told that
+the connection ends. What is not HTTP is counted.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ from policy.gateways.values import Answer, Ruling
 
 MAX_HEAD: Final = 32_768
 MAX_BODY: Final = 65_536
+PIECE: Final = 4_096
+"""What came is read in pieces of so many bytes, between which the limits are looked after."""
 HEAD_S: Final = 5.0
 IDLE_S: Final = 300.0
 MAX_CONNECTIONS: Final = 8_192
@@ -57,7 +60,7 @@ class Request:
     headers: tuple[tuple[bytes, bytes], ...]
     """Names in lower case."""
     body: bytes
-    """At most `MAX_BODY` bytes."""
+    """At most `MAX_HEAD` + `MAX_BODY` bytes, with the head."""
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -75,6 +78,7 @@ class Server:
         self.handlers = handlers or {}
         self.connections: set[Connection] = set()
         self.draining = False
+        door.counters.put("connections", 0)  # those of a process that died before this one are gone
 
     def __call__(self) -> "Connection":
         """Return the protocol of a new connection, as asyncio's servers want it."""
@@ -97,8 +101,8 @@ class Connection(asyncio.Protocol):
     """One connection of a gateway."""
 
     __slots__ = (
-        "_begun", "_body", "_handler", "_headers", "_parser", "_server", "_size", "_target", "_task", "_transport",
-        "_waiting",
+        "_begun", "_body", "_handler", "_headed", "_headers", "_parser", "_piece", "_server", "_size", "_target",
+        "_task", "_transport", "_waiting",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -107,7 +111,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._size = 0
+        self._headed = False
+        self._piece = self._size = 0
         self._body = b""
         self._handler: Handler | None = None
         self._begun = time.monotonic()
@@ -134,19 +139,44 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came; answers are written as requests are complete."""
+        for start in range(0, len(data), PIECE):
+            self._read(data[start : start + PIECE])
+
+    def pause_writing(self) -> None:
+        """Read no further request while its client doesn't read the answers."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on when it does."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _read(self, piece: bytes) -> None:
+        if self._closing:
+            return
         if self._task is not None:  # the one before is not answered yet
-            self._waiting.append(data)
+            self._waiting.append(piece)
             if sum(map(len, self._waiting)) > MAX_HEAD:
                 self._end("bad_http")
             return
-        self._size += len(data)
-        if self._size > MAX_HEAD + MAX_BODY:
+        if self._size + PIECE > (MAX_HEAD + MAX_BODY if self._headed else MAX_HEAD):
             self._end("bad_http")
             return
+        self._piece = len(piece)
+        self._size += self._piece
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._end("bad_http")
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:  # which nobody has to follow (RFC 9110, section 7.8)
+            if rest := piece[upgrade.args[0] :]:
+                self._read(rest)
+        except httptools.HttpParserError:
+            if not self._closing:
+                self._end("bad_http")
+
+    @property
+    def _closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     def on_message_begin(self) -> None:
         """Begin a request; one that comes together with another that isn't answered yet ends the connection."""
@@ -154,6 +184,7 @@ class Connection(asyncio.Protocol):
             self._end("bad_http")
             return
         self._target, self._headers, self._body, self._handler = b"", [], b"", None
+        self._headed, self._size = False, self._piece
         self._begun = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
@@ -161,11 +192,13 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._headers.append((name.lower(), value))
+        """Take a header; what comes after a body is none (RFC 9110, section 6.5.1)."""
+        if not self._headed:
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """See who is to answer."""
+        self._headed = True
         self._handler = self._server.handlers.get(self._target.partition(b"?")[0].decode("latin-1"))
 
     def on_body(self, body: bytes) -> None:
@@ -175,7 +208,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer a request."""
-        if self._task is not None:
+        if self._task is not None or self._closing:
             return
         self._size = 0
         if self._handler is not None:
@@ -190,15 +223,20 @@ class Connection(asyncio.Protocol):
             self._ask(dialect, self._target.decode("latin-1"), began)
             return
         page = self._server.pages.get(path)
-        status, kind, body = page() if page else (404, b"text/plain", b"no such endpoint\n")
-        self._write(Answer(status, ((b"content-type", kind),), body))
+        try:
+            status, kind, body = page() if page else (404, b"text/plain", b"no such endpoint\n")
+        except Exception:  # noqa: BLE001 - a page's trouble is not the questions'
+            self._write(self._out_of_order())
+        else:
+            self._write(Answer(status, ((b"content-type", kind),), body))
 
     def _ask(self, dialect: ModuleType, target: str, began: int) -> None:
         door = self._server.door
         try:
             question = dialect.read(self._headers, self._parser.get_method().decode("latin-1"), target)
-        except DialectError as error:
-            ruling = door.unreadable(error.code, dialect.place_of(self._headers, target))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the ruling is the declared one
+            code = error.code if isinstance(error, DialectError) else "gate.internal"
+            ruling = door.unreadable(code, dialect.place_of(self._headers, target))
             self._tell(dialect, ruling, began)
             return
         if door.waits:
@@ -216,17 +254,20 @@ class Connection(asyncio.Protocol):
         try:
             answer = await handler(request)
         except Exception:  # noqa: BLE001 - a page's trouble is not the questions'
-            self._server.door.counters.add("bad_pages")
-            answer = Answer(503, ((b"content-type", b"text/plain"),), b"this page is out of order\n")
+            answer = self._out_of_order()
         self._task = None
         self._write(answer)
         self._go_on()
+
+    def _out_of_order(self) -> Answer:
+        self._server.door.counters.add("bad_pages")
+        return Answer(503, ((b"content-type", b"text/plain"),), b"this page is out of order\n")
 
     def _go_on(self) -> None:
         """Read what came meanwhile."""
         waiting, self._waiting = self._waiting, []
         for data in waiting:
-            self.data_received(data)
+            self._read(data)
 
     def _tell(self, dialect: ModuleType, ruling: Ruling, began: int) -> None:
         self._write(dialect.write(ruling))
@@ -239,7 +280,7 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         last = self._server.draining or not self._parser.should_keep_alive()
-        parts = [_STATUS[answer.status]]
+        parts = [_STATUS.get(answer.status) or b"HTTP/1.1 %d \r\n" % answer.status]
         parts += [b"%b: %b\r\n" % header for header in answer.headers]
         if last:
             parts.append(b"connection: close\r\n")

@@ -3,7 +3,13 @@
 import time
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -21,6 +27,7 @@ _PLAIN = {
     "connections_refused": "Connections refused for their number",
     "slow_clients": "Connections ended because their client was too slow",
     "bad_http": "Connections ended because they did not speak the protocol",
+    "bad_spoe": "Connections of HAProxy's ended because they did not speak the protocol",
     "restarts": "Processes started again",
     "feed_lost": "Connections to the engine that ended",
     "step_ups": "Subjects that proved themselves anew",
@@ -29,10 +36,12 @@ _PLAIN = {
     "events_taken": "Security events of others that were taken in",
     "events_again": "Security events that came again",
     "events_refused": "Security events that were refused",
+    "closed": "Live connections closed because their subject is no longer let in",
     "bad_pages": "Pages of the gate's own that could not be answered",
 }
 _STATES = {
     "connections": "Open connections of gateways",
+    "connections_spoe": "Open connections of HAProxy's",
     "waiting_records": "Records in memory that are not durable yet",
 }
 
@@ -70,6 +79,9 @@ class _Gate(Collector):
         synced = min(self._counters.each("synced_ns"))
         age = time.time() - synced / 1e9 if synced else float("nan")
         yield GaugeMetricFamily("ostiary_gate_risks_age_seconds", "Age of what is known of risks", value=age)
+        closing = "From a change that the gate hears of to closed connections"
+        closings, spent_s = total("closings"), total("closing_ns") / 1e9
+        yield SummaryMetricFamily("ostiary_gate_closing_seconds", closing, count_value=closings, sum_value=spent_s)
         yield self._took()
 
     def _took(self) -> Metric:

@@ -17,17 +17,19 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ostiary.deciding import make_decider
+from ostiary.errors import MissingExtraError
 from ostiary.gate_process import hold
 from ostiary.identity.believed import Believed
 from ostiary.identity.reception import Reception
 from ostiary.listening import bind, check_listen
 from ostiary.privileges import end_with, keep_only
 from ostiary.settings import Settings
+from ostiary.sidecar import authzen
 from ostiary.sidecar.counters import CODES, Counters
 from ostiary.sidecar.door import Decides, Door
 from ostiary.sidecar.follower import SOCKET, Feed, Follower
@@ -37,16 +39,28 @@ from ostiary.sidecar.mirror import Mirror
 from ostiary.sidecar.outbox import Outbox
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
+from ostiary.sidecar.spoe import SpoeServer
+from ostiary.sidecar.traces import check_extra, tracer
 from policy.bundles import Bundle
 from policy.engines.timed import TimedEngine
+from policy.values import AccessRequest
+from sensors.entities import Entity
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ostiary.sidecar import grpc
 
 KEY, SNAPSHOT = "key", "snapshot"
 DRAIN_S = 5.0
 SAVE_S = 30.0
+ILL_S = 5.0
+"""A gate that cannot decide says so for at most so long after it last tried."""
 TICK_S = 0.02
 LATE_S = 0.1
 """A worker that ends sooner than so after its start is started again with a pause."""
 BACKLOG = 1024
+CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def say(text: str) -> None:
@@ -69,22 +83,30 @@ class Worker:
     """One process that answers."""
 
     def __init__(
-        self, settings: Settings, read_again: Callable[[], Settings], listener: socket.socket, number: int,
+        self, settings: Settings, read_again: Callable[[], Settings], listeners: list[socket.socket], number: int,
         counters: Counters, believed: Believed,
     ) -> None:  # fmt: skip
+        """`listeners` are bound where the settings say, in the order of `_addresses`."""
         self._settings, self._read_again = settings, read_again
-        self._listener, self._number, self._counters = listener, number, counters
+        self._listeners, self._number, self._counters = listeners, number, counters
         directory = settings.gate_path()
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
         self._reception = Reception(believed, directory, self._key, counters, say)
         self._door = Door(_routes(settings), Mirror(), self._reception.identities, self._outbox.add, counters)
-        self._follower = Follower(self._door, decider_of(settings), say)
+        self._door.challenge = self._reception.challenge
+        self._follower = Follower(self._door, decider_of(settings), self._changed, say)
         self._feed = Feed(directory / SOCKET, self._follower, self._outbox, counters, self._said)
         pages: dict[str, Page] = {"/health": health(self._door), "/metrics": metrics_page(counters)}
-        self._door.challenge = self._reception.challenge
-        self._http = Server(self._door, pages, handlers=self._reception.handlers)
+        handlers = {authzen.PATH: authzen.evaluation(self._door), **self._reception.handlers}
+        http = Server(self._door, pages, handlers=handlers)
+        self._servers: list[Server | SpoeServer | grpc.Server] = [http]
+        if settings.gate.spoe:
+            self._servers.append(SpoeServer(self._door))
+        if settings.gate.grpc:
+            self._servers.append(_grpc().Server(self._door))
+        self._again: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,53 +118,95 @@ class Worker:
         if self._follower.load(self._snapshot, self._key):
             age_s = (time.time_ns() - self._door.mirror.synced_ns) / 1e9
             say(f"goes on from a snapshot that is {age_s:.0f} s old, {len(self._door.mirror)} risks")
+        end_traces = self._begin_traces()
         gc.freeze()
-        server = await loop.create_server(self._http, sock=self._listener, backlog=BACKLOG, start_serving=True)
-        say(f"answers on {self._settings.gate.listen} ({self._settings.gate.mode})")
-        tasks = [
-            loop.create_task(work) for work in (self._feed.run(), self._watch(), self._keep(), self._reception.run())
+        listening = [
+            await loop.create_server(server, sock=listener, backlog=BACKLOG)
+            for server, listener in zip(self._servers, self._listeners, strict=True)
         ]
+        say(f"answers on {' and '.join(_addresses(self._settings))} ({self._settings.gate.mode})")
+        works = (self._feed.run(), self._watch(), self._keep(), self._reception.run())
+        tasks = [loop.create_task(work) for work in works]
         await self._stop.wait()
-        await self._drain(server)
+        await self._drain(listening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(end_traces)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._reception.close)
 
-    async def _drain(self, server: asyncio.Server) -> None:
-        server.close()
-        self._http.drain()
+    def _begin_traces(self) -> Callable[[], None]:
+        """Begin to tell a collector of answers, where there is one; return what ends it."""
+        if not self._settings.gate.traces:
+            return lambda: None
+        self._door.traced, end = tracer(self._settings.gate.traces)
+        return end
+
+    async def _drain(self, listening: list[asyncio.Server]) -> None:
+        for listener in listening:
+            listener.close()
+        for server in self._servers:
+            server.drain()
         end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (self._http.connections or (self._feed.connected and len(self._outbox))):
+        while time.monotonic() < end and (self._busy() or (self._feed.connected and len(self._outbox))):
             await asyncio.sleep(0.01)
-        if self._follower.changed and self._number == 0:
-            with contextlib.suppress(OSError):
-                await self._follower.save(self._snapshot, self._key)
+        await self._save()
+
+    def _busy(self) -> bool:
+        return any(server.connections for server in self._servers)
 
     async def _watch(self) -> None:
         """See how late this process is, and end what takes too long."""
         loop = asyncio.get_running_loop()
-        swept = loop.time()
+        swept, well = loop.time(), loop.time() + ILL_S
         while True:
             due = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
             late_s = loop.time() - due
             limit_s = self._settings.gate.overload_s
             self._door.overloaded = late_s > (limit_s / 2 if self._door.overloaded else limit_s)
+            if loop.time() > well:  # whoever keeps away from a gate that is ill has to try it again some time
+                self._door.failing, well = False, loop.time() + ILL_S
             if loop.time() - swept > 1.0:
                 swept = loop.time()
-                self._http.sweep()
+                for server in self._servers:
+                    server.sweep()
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SAVE_S if self._snapshot.exists() else 1.0)
-            if self._number == 0 and self._follower.changed and self._door.mirror.synced_ns:
-                try:
-                    await self._follower.save(self._snapshot, self._key)
-                except OSError as error:
-                    self._follower.changed = True
-                    say(f"the snapshot cannot be written: {error.strerror or error}")
+            if self._door.mirror.synced_ns:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Write a snapshot of what is new; one that is being written is waited for, so that the end doesn't cut it."""
+        if self._number == 0:
+            try:
+                await self._follower.save(self._snapshot, self._key)
+            except OSError as error:
+                say(f"the snapshot cannot be written: {error.strerror or error}")
+
+    def _changed(self, entities: Iterable[Entity] | None) -> None:
+        """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
+        if not len(self._door.live):
+            return
+        if entities is not None:
+            self._end(self._door.live.of(entities, time.time_ns()), time.time_ns())
+            return
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().create_task(self._all_again(time.time_ns()))
+
+    async def _all_again(self, at: int) -> None:
+        for entity in self._door.live.entities():
+            self._end(self._door.live.of([entity], time.time_ns()), at)
+            await asyncio.sleep(0)  # questions come first
+
+    def _end(self, requests: Iterable[AccessRequest], at: int) -> None:
+        decisions = [self._door.judge_again(request, time.time_ns()) for request in tuple(requests)]
+        who = {decision.entity: decision for decision in decisions if decision}
+        self._feed.close(at, [[entity.kind.value, entity.id, each.id] for entity, each in who.items()])
 
     def _said(self) -> dict[str, int]:
         """Return what the engine is told of this process, and of what all of them counted."""
@@ -163,11 +227,12 @@ class Worker:
             return
         self._settings, self._door.routes = new, _routes(new)
         self._reception.use(believed)
+        self._changed(None)
         say(f"SIGHUP: new settings are in force ({new.gate.mode})")
 
 
 class Supervisor:
-    """Holds the socket and keeps the workers running."""
+    """Holds the sockets and keeps the workers running."""
 
     def __init__(self, settings: Settings, read_again: Callable[[], Settings], *, beside: bool = False) -> None:
         """`beside` says that an engine starts it, and may end it."""
@@ -180,45 +245,60 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT and return 0; raise the typed error of whatever keeps it from beginning."""
+        if self._settings.gate.traces:
+            check_extra()
         directory = self._settings.gate_path()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
         self._believed = Believed(self._settings.identity, directory)
-        with bind(check_listen(self._settings.gate.listen)) as listener:
+        addresses = _addresses(self._settings)
+        with contextlib.ExitStack() as bound:
+            if self._settings.gate.grpc:
+                _grpc()  # or there is no beginning
+            listeners = [bound.enter_context(bind(check_listen(address))) for address in addresses]
             keep_only()
-            listener.setblocking(False)
+            for listener in listeners:
+                listener.setblocking(False)
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
             signal.signal(signal.SIGHUP, self._again)
             for number in range(self._settings.gate.processes):
-                self._start(number, listener)
+                self._start(number, listeners)
             while self._workers:
-                self._wait(listener)
-        if self._settings.gate.listen.startswith("unix:"):
-            Path(self._settings.gate.listen.removeprefix("unix:")).unlink(missing_ok=True)
+                self._wait(listeners)
+        for address in addresses:
+            if address.startswith("unix:"):
+                Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         return 0
 
-    def _start(self, number: int, listener: socket.socket) -> None:
+    def _start(self, number: int, listeners: list[socket.socket]) -> None:
         supervisor = os.getpid()
+        # a signal that comes now is for the new process too, and not for what it inherits of ours
+        signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
+        if self._stopping:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
+            return
         process = os.fork()
         if process == 0:
             status = 1
             try:
                 end_with(supervisor)
-                for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                for caught in CAUGHT:
                     signal.signal(caught, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
                 self._counters.belong_to(number)
                 assert self._believed is not None
-                _serve(Worker(self._settings, self._read_again, listener, number, self._counters, self._believed))
+                _serve(Worker(self._settings, self._read_again, listeners, number, self._counters, self._believed))
                 status = 0
             except BaseException as error:  # noqa: BLE001 - the supervisor tells of it and begins again
                 say(f"a worker ended: {type(error).__name__}: {error}")
             finally:
                 os._exit(status)
         self._workers[process] = (number, time.monotonic())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CAUGHT)
 
-    def _wait(self, listener: socket.socket) -> None:
+    def _wait(self, listeners: list[socket.socket]) -> None:
         try:
             process, status = os.wait()
         except InterruptedError:
@@ -235,7 +315,7 @@ class Supervisor:
         self._counters.add("restarts")
         if time.monotonic() - began < LATE_S:
             time.sleep(1.0)
-        self._start(number, listener)
+        self._start(number, listeners)
 
     def _end(self, *_: object) -> None:
         self._stopping = True
@@ -259,6 +339,21 @@ def _serve(worker: Worker) -> None:
 
     gc.set_threshold(50_000, 20, 20)
     uvloop.run(worker.run())
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return where to listen: for HTTP and, where they are wanted, for HAProxy and for gRPC."""
+    gate = settings.gate
+    return [gate.listen, *(address for address in (gate.spoe, gate.grpc) if address)]
+
+
+def _grpc() -> "ModuleType":
+    """Return the gRPC side, whose messages not everybody has installed; raise `MissingExtraError`."""
+    try:
+        from ostiary.sidecar import grpc
+    except ImportError as error:
+        raise MissingExtraError("gate.grpc needs packages that are missing: pip install 'ostiary[grpc]'") from error
+    return grpc
 
 
 def _routes(settings: Settings) -> Routes:

@@ -1,15 +1,17 @@
 """What the operator declared for each place: sensitivity, mode, failure.
 
 Guarantees: the longest prefix of a place that ends where a segment ends wins, one with a host before one without;
-looking a place up costs as many steps as it has segments, however many routes there are.
+looking a place up costs as many steps as the deepest route has segments, however many routes there are and however long
+the place is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from ostiary.settings import GateSettings
+from policy.gateways.places import CACHED
 
 Failure = Literal["closed", "open", "last-known"]
 
@@ -38,18 +40,23 @@ class Routes:
             )
             for name, route in settings.routes.items()
         }  # fmt: skip
-        self.find = lru_cache(65_536)(self._find)
+        self._depth = max((name.count("/") for name in self._routes), default=0)
+        self._remembered = lru_cache(65_536)(self._find)
+
+    def find(self, place: str) -> Route:
+        """Return the route of `host/path`, `/path`, or a name that the gateway's configuration gives."""
+        return self._remembered(place) if len(place) <= CACHED else self._find(place)
 
     def _find(self, place: str) -> Route:
-        """Return the route of `host/path`, `/path`, or a name that the gateway's configuration gives."""
         host, slash, path = place.partition("/")
+        steps = (slash + path).split("/", self._depth + 1)[: self._depth + 1]
         for start in (host, "") if host else ("",):
-            rest = slash + path.rstrip("/")
-            while True:
-                route = self._routes.get(start + rest)
+            for count in range(len(steps), 0, -1):
+                route = self._routes.get(start + "/".join(steps[:count]))
                 if route is not None:
                     return route
-                if not rest or rest == "/":
-                    break
-                rest = rest.rpartition("/")[0]
         return self._routes.get("/", self.default)
+
+    def strictest(self, places: Iterable[str]) -> Route:
+        """Return, of the routes of some places, one that lets through the least where there is no decision."""
+        return max(map(self.find, places), key=lambda route: (route.enforce, route.failure != "open"))

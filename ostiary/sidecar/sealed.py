@@ -5,6 +5,7 @@ Chunks under ChaCha20-Poly1305 (RFC 8439) in the STREAM construction (Hoang et a
 that was changed, cut, or put together from others is a `SealError`; a write is whole or not there.
 """
 
+import contextlib
 import os
 import secrets
 import struct
@@ -20,7 +21,7 @@ from ostiary.errors import OstiaryError
 
 MAGIC = b"ostiary sealed 1\n"
 MAX_CHUNK = 80 << 20
-_SALT = 16
+_SALT, _TAG = 16, 16
 _SIZE = struct.Struct(">I")
 KEY_BYTES = 32
 
@@ -35,21 +36,28 @@ def open_key(path: Path) -> bytes:
     """Return the key in a file, which is made (mode 0600) where there is none; raise `SealError`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_bytes()
-        else:
-            with os.fdopen(handle, "wb") as file:
-                key = secrets.token_bytes(KEY_BYTES)
-                file.write(key)
-                file.flush()
-                os.fsync(handle)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes()
     except OSError as error:
         raise SealError(f"{path}: {error.strerror or error}") from error
     if len(key) != KEY_BYTES:
         raise SealError(f"{path} holds no key")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Make a key that is whole as soon as it is there, and that only one process makes; raise OSError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another one was faster
+            path.hardlink_to(partial)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class Sealing:
@@ -61,7 +69,7 @@ class Sealing:
         self._held: bytes | None = None
         salt = secrets.token_bytes(_SALT)
         self._cipher = _cipher(key, salt)
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+        self._partial = path.with_name(f".{path.name}.partial")  # one name, so that the killed leave one file
         self._file = os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self._file.write(MAGIC + salt)
 
@@ -81,7 +89,8 @@ class Sealing:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what it still held in memory finds no room
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _write(self, chunk: bytes, *, last: bool) -> None:
@@ -111,8 +120,8 @@ def read_sealed(path: Path, key: bytes) -> Iterator[bytes]:
             cipher, number, last = _cipher(key, file.read(_SALT)), 0, False
             while not last:
                 head = file.read(_SIZE.size)
-                size = _SIZE.unpack(head)[0] if len(head) == _SIZE.size else MAX_CHUNK + 1
-                if size > MAX_CHUNK:
+                size = _SIZE.unpack(head)[0] if len(head) == _SIZE.size else -1
+                if not _TAG <= size <= MAX_CHUNK + _TAG:
                     raise SealError(f"{path} was cut or changed")
                 chunk, last = _opened(path, cipher, number, file.read(size))
                 number += 1

@@ -69,6 +69,8 @@ def write(ruling: Ruling) -> Answer:
     decision = ruling.decision
     if ruling.allowed:
         return Answer(200, tuple(headers))
+    if ruling.unreadable:  # a 400 would be an error to nginx, and so a way in where errors are let through
+        return Answer(403, (*headers, (b"x-ostiary-status", b"400")))
     if decision is None:
         return Answer(503, tuple(headers))
     if decision.verdict is Verdict.STEP_UP:

@@ -25,7 +25,7 @@ from policy.gateways.headers import (
     needed,
     pick,
 )
-from policy.gateways.places import clean_host, clean_path
+from policy.gateways.places import clean_host, clean_path, sent_place
 from policy.gateways.values import Question
 
 NAME = "envoy"
@@ -37,12 +37,9 @@ write = forward_auth.write
 
 
 def place_of(headers: RawHeaders, target: str) -> str:
-    """Return host and path as sent, "" where they cannot be read, so that a bad question fails as declared."""
+    """Return host and path as sent, for a question that cannot be read."""
     host = next((value for name, value in headers if name == b"host"), b"")
-    try:
-        return clean_host(host.decode("latin-1")) + clean_path(target.removeprefix(PREFIX))
-    except DialectError:
-        return ""
+    return sent_place(host.decode("utf-8", "replace"), target.removeprefix(PREFIX))
 
 
 def read(headers: RawHeaders, method: str, target: str) -> Question:

@@ -25,7 +25,7 @@ from policy.gateways.headers import (
     told,
     vouched_certificate,
 )
-from policy.gateways.places import MAX_PATH_BYTES, clean_host, clean_path
+from policy.gateways.places import MAX_PATH_BYTES, clean_host, clean_path, sent_place
 from policy.gateways.values import Answer, Question, Ruling
 from policy.values import Verdict
 
@@ -38,12 +38,13 @@ _LIMITS = {
     b"x-forwarded-uri": MAX_PATH_BYTES,
     **LIMITS,
 }
+_PLACE = (b"x-forwarded-host", b"x-forwarded-uri")
 
 
 def place_of(headers: RawHeaders, _target: str) -> str:
-    """Return host and path as sent, "" where they cannot be read, so that a bad question fails as declared."""
-    found = {name: value for name, value in headers if name in (b"x-forwarded-host", b"x-forwarded-uri")}
-    return _place(found.get(b"x-forwarded-host", b"").decode("latin-1"), found.get(b"x-forwarded-uri", b""))
+    """Return host and path as sent, for a question that cannot be read."""
+    found = {name: value.decode("utf-8", "replace") for name, value in headers if name in _PLACE}
+    return sent_place(found.get(b"x-forwarded-host", ""), found.get(b"x-forwarded-uri", ""))
 
 
 def read(headers: RawHeaders, _method: str, _target: str) -> Question:
@@ -66,15 +67,10 @@ def write(ruling: Ruling) -> Answer:
     decision = ruling.decision
     if ruling.allowed:
         return Answer(200, tuple(headers))
+    if ruling.unreadable:
+        return Answer(400, tuple(headers))
     if decision is None:
         return Answer(503, (*headers, (b"retry-after", b"1")))
     if decision.verdict is Verdict.STEP_UP:
         return challenged(ruling, headers)
     return Answer(429 if ruling.over else 403, (*headers, (b"retry-after", retry_after(decision))))
-
-
-def _place(host: str, uri: bytes) -> str:
-    try:
-        return clean_host(host) + clean_path(uri.decode("latin-1"))
-    except DialectError:
-        return ""

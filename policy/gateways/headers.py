@@ -4,6 +4,7 @@ Guarantees: a header that counts comes once and within its limit, or the questio
 code, never a guess; a decision's texts that go into headers are of plain characters.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -140,4 +141,4 @@ def retry_after(decision: Decision) -> bytes:
     """Return the seconds after which a refused client may try again (RFC 9110, section 10.2.3)."""
     seconds = decision.obligations.get("retry_after_s")
     usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e9
-    return str(int(seconds)).encode() if usable and seconds is not None else b"1"
+    return str(math.ceil(seconds)).encode() if usable and seconds is not None else b"1"

@@ -6,7 +6,7 @@ pure, and it trusts no header that the gateway's configuration does not overwrit
 
 from dataclasses import dataclass
 
-from policy.values import Decision
+from policy.values import AccessRequest, Decision
 from sensors.entities import Entity
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -50,6 +50,8 @@ class Question:
     """`traceparent` (W3C Trace Context), "" where there is none."""
     back: str = ""
     """Path and query as they came, where a browser asks for a page and could be sent elsewhere first; else ""."""
+    named: AccessRequest | None = None
+    """The whole request, where who asks has named the subject already (AuthZEN)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Ruling:
     """False: the route observes, so everything is allowed and the decision is only told."""
     over: bool = False
     """The subject is throttled and has used up its share for now."""
+    unreadable: bool = False
+    """The question itself could not be read: the client's doing, so never a way in where refusals are meant."""
     challenge: str = ""
     """Where to send a browser that has to prove itself anew: path and query on the same host."""
 

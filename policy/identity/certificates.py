@@ -63,6 +63,23 @@ def read_certificate(text: str) -> x509.Certificate:
         raise CredentialError("identity.certificate", "the certificate cannot be read") from error
 
 
+def names_of(text: str) -> tuple[str, str]:
+    """Return (subject, URI) of a certificate that the gateway verified and passed; raise `CredentialError`."""
+    return _names_in(read_certificate(text))
+
+
+def _names_in(certificate: x509.Certificate) -> tuple[str, str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except x509.ExtensionNotFound:
+        uris = []
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CredentialError("identity.certificate", "the certificate cannot be read") from error
+    subject = certificate.subject.rfc4514_string(_NAMES)
+    return (subject_name(subject) if subject else "", uri_name(uris[0]) if uris else "")
+
+
 class Certificates:
     """Names the holders of certificates."""
 
@@ -101,10 +118,7 @@ class Certificates:
             raise CredentialError("identity.certificate-chain", "no authority of ours stands for it now") from error
         for link in chain[:-1]:
             self._not_revoked(link, now)
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-        subject = certificate.subject.rfc4514_string(_NAMES)
-        return (subject_name(subject) if subject else "", uri_name(uris[0]) if uris else "")
+        return _names_in(certificate)
 
     def _not_revoked(self, certificate: x509.Certificate, now: datetime) -> None:
         for revoked in self._lists:

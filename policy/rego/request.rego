@@ -49,57 +49,68 @@ number(source, key, otherwise) := found if {
 
 # A number from 0 to 1 inside the risk; `otherwise` where it is missing or something else.
 fraction(key, otherwise) := found if {
-	found := object.get(part("risk"), key, otherwise)
+	found := object.get(risk_part, key, otherwise)
 	is_number(found)
 	found >= 0
 	found <= 1
 } else := otherwise
 
-entity_kind := text(part("subject"), "kind")
+# The parts, looked up once.
+subject_part := part("subject")
 
-entity_id := text(part("subject"), "id")
+resource_part := part("resource")
+
+environment_part := part("environment")
+
+risk_part := part("risk")
+
+history_part := part("history")
+
+entity_kind := text(subject_part, "kind")
+
+entity_id := text(subject_part, "id")
 
 # The subject as exceptions name it, e.g. "ip:192.0.2.7".
 entity := concat(":", [entity_kind, entity_id])
 
-identity := text(part("subject"), "identity")
+identity := text(subject_part, "identity")
 
-proof := text(part("subject"), "proof")
+proof := text(subject_part, "proof")
 
-device := text(part("subject"), "device")
+device := text(subject_part, "device")
 
-posture := text(part("subject"), "posture")
+posture := text(subject_part, "posture")
 
-groups := list(part("subject"), "groups")
+groups := list(subject_part, "groups")
 
 # -1 where nothing is known of the session.
-session_age_s := number(object.get(part("subject"), "session", {}), "age_s", -1)
+session_age_s := number(object.get(subject_part, "session", {}), "age_s", -1)
 
 # -1 where the subject never proved itself anew.
-stepped_up_age_s := number(part("subject"), "stepped_up_age_s", -1)
+stepped_up_age_s := number(subject_part, "stepped_up_age_s", -1)
 
-told_risk := text(part("subject"), "told_risk")
+told_risk := text(subject_part, "told_risk")
 
-resource_kind := text(part("resource"), "kind")
+resource_kind := text(resource_part, "kind")
 
-sensitivity := text(part("resource"), "sensitivity")
+sensitivity := text(resource_part, "sensitivity")
 
-resource_name := text(part("resource"), "name")
+resource_name := text(resource_part, "name")
 
-owner := text(part("resource"), "owner")
+owner := text(resource_part, "owner")
 
 action := text(question, "action")
 
-network := text(part("environment"), "network")
+network := text(environment_part, "network")
 
-place := text(part("environment"), "place")
+place := text(environment_part, "place")
 
-weekday := text(part("environment"), "weekday")
+weekday := text(environment_part, "weekday")
 
 # Refusals of the last hour; 0 where nothing is known.
-refused := number(part("history"), "refused", 0)
+refused := number(history_part, "refused", 0)
 
-risk_state := text(part("risk"), "state")
+risk_state := text(risk_part, "state")
 
 # 1 where a risk is missing or makes no sense: never less strict for want of a number.
 risk := fraction("risk", 1)
@@ -108,7 +119,7 @@ confidence := fraction("confidence", 0)
 
 # RFC 3339 in UTC to the second, so that texts compare as times do; later than any exception ends where there is none.
 asked_at := found if {
-	found := text(part("environment"), "time")
+	found := text(environment_part, "time")
 	is_time(found)
 } else := "9999"
 

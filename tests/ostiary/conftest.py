@@ -52,6 +52,8 @@ class FedGate:
         self.risks = dict(risks or {})
         self.taken: list[Decision] = []
         self.lost = 0
+        self.closing: list[tuple[str, str]] = []
+        """(address, decision) of those whose connections are to end."""
         self.process: subprocess.Popen[bytes] | None = None
         self.configure(gate, **more)
         self._stop: asyncio.Event | None = None
@@ -100,9 +102,13 @@ class FedGate:
         process, self.process = self.process, None
         if process is None:
             return 0
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        left = workers.read_text().split() if workers.exists() else []
         process.send_signal(signal.SIGCONT)
         process.send_signal(number)
-        return process.wait(30)
+        code = process.wait(30)
+        until(lambda: not any(_runs(worker) for worker in left), "the end of its processes, which answer till then")
+        return code
 
     def log(self) -> str:
         return (self.folder / "gate.log").read_text()
@@ -153,13 +159,25 @@ class FedGate:
             self.lost += count
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self.feed = FeedServer(snapshot, take, lost, bundle)
+
+        async def close(who: Sequence[tuple[Entity, str]]) -> int:
+            self.closing += [(entity.id, decision) for entity, decision in who]
+            return len(who)
+
+        self.feed = FeedServer(snapshot, take, lost, bundle, close)
         serving = asyncio.create_task(self.feed.serve(self.folder / "gate" / "feed.sock", self._stop))
         while not (self.folder / "gate" / "feed.sock").exists():
             assert not serving.done(), serving.exception()
             await asyncio.sleep(0.01)
         began.set()
         await serving
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def free_port() -> int:

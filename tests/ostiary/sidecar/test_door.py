@@ -181,12 +181,17 @@ def test_whatever_breaks_it_fails_as_declared(part: str) -> None:
     assert (ruling.allowed, ruling.code) == (False, "policy.unavailable" if part == "decider" else "gate.internal")
 
 
-def test_an_unreadable_question_fails_as_declared_and_does_not_make_it_ill(house: House) -> None:
-    assert house.door.unreadable("gateway.header-missing", "/").allowed
-    assert not house.door.unreadable("gateway.header-missing", "/admin").allowed
-    assert house.door.unreadable("gateway.path", "/shop").allowed
-    assert not house.door.unreadable("gateway.path", "/pay").allowed
-    assert (house.counters.total("undecided.gateway"), house.decided, house.door.failing) == (4, 0, False)
+def test_an_unreadable_question_is_no_way_in_and_does_not_make_it_ill(house: House) -> None:
+    assert house.door.unreadable("gateway.header-missing", "/").allowed  # it observes
+    for place in ("/admin", "/shop", "/pay", "/elsewhere/..%2fshop"):  # however they fail
+        ruling = house.door.unreadable("gateway.header-size", place)
+        assert (ruling.allowed, ruling.unreadable) == (False, True)
+    assert (house.counters.total("undecided.gateway"), house.decided, house.door.failing) == (5, 0, False)
+
+
+def test_a_fault_of_ours_while_reading_fails_as_declared(house: House) -> None:
+    assert house.door.unreadable("gate.internal", "/shop").allowed
+    assert not house.door.unreadable("gate.internal", "/admin").allowed
 
 
 def test_a_decision_is_reused_only_while_it_holds(house: House) -> None:

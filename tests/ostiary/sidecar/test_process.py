@@ -115,6 +115,10 @@ def test_a_worker_that_is_killed_is_started_again_and_what_it_had_in_memory_is_t
     assert "ostiary_gate_restarts_total 1.0" in gate.page("/metrics")[1]
 
 
+NOBODY = """package ostiary
+
+decision := {"verdict": "deny", "reasons": [], "obligations": {}, "ttl_s": 0}
+"""
 RUNS_ON = """package ostiary
 
 decision := {"verdict": "deny", "reasons": [], "obligations": {}, "ttl_s": count(numbers.range(1, 2000000000))} if {
@@ -160,6 +164,36 @@ def test_a_bundle_that_does_not_compile_leaves_the_one_before(fed_gate: Make) ->
     until(lambda: "a bundle was refused" in gate.log(), "a refused bundle")
     status, headers = gate.ask("192.0.2.66")
     assert (status, headers.get("x-ostiary-verdict")) == (403, "deny"), (headers, gate.log())
+
+
+def test_who_was_let_in_and_no_longer_is_has_connections_to_end(fed_gate: Make) -> None:
+    gate = fed_gate(ENFORCE + '[gate.routes."/watched"]\nmode = "observe"\n', RISKS)
+    assert gate.ask()[0] == 200
+    assert gate.ask("192.0.2.8")[0] == gate.ask("192.0.2.9", "/watched")[0] == 200
+    gate.tell({"192.0.2.7": 0.2, "192.0.2.66": 0.95})  # it was not let in
+    gate.tell({"192.0.2.7": 0.9, "192.0.2.9": 0.9})
+    ((address, decision),) = until(lambda: gate.closing, "somebody whose connections are to end")
+    assert address == "192.0.2.7"
+    assert decision in {each.id for each in gate.taken}  # it was recorded before
+    until(lambda: "ostiary_gate_closed_total 1.0" in gate.page("/metrics")[1], "the count")
+    assert "ostiary_gate_closing_seconds_count 1.0" in gate.page("/metrics")[1]
+
+    gate.configure(ENFORCE)  # what only observed is meant now
+    gate.process.send_signal(signal.SIGHUP)
+    until(lambda: "192.0.2.9" in dict(gate.closing), "the next")
+    gate.use(Bundle(Path(), {"policy.rego": NOBODY}, {}, {}, "r2"))
+    until(lambda: "192.0.2.8" in dict(gate.closing), "the last")
+    assert len(gate.closing) == 3
+
+
+def test_what_cannot_be_decided_ends_nothing(fed_gate: Make) -> None:
+    gate = fed_gate(ENFORCE, RISKS)
+    assert gate.ask()[0] == 200
+    gate.use(Bundle(Path(), {"policy.rego": "package ostiary\n\ndecision := 1 / 0\n"}, {}, {}, "r2"))
+    until(lambda: gate.ask()[0] == 503, "a policy that cannot decide")
+    gate.tell({"192.0.2.7": 0.9})
+    gate.use(Bundle(Path(), {"policy.rego": NOBODY}, {}, {}, "r3"))
+    until(lambda: dict(gate.closing), "a policy that can")
 
 
 def test_several_processes_answer_at_one_address(fed_gate: Make) -> None:

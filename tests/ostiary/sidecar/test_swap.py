@@ -63,7 +63,7 @@ class Swapping:
         self.done = asyncio.Event()
         routes = Routes(GateSettings(mode="enforce"), "closed")
         self.door = Door(routes, Mirror(), Identities(), self.decisions.append, Counters())
-        self.follower = Follower(self.door, decider_of(Settings(state_dir=str(folder))), print)
+        self.follower = Follower(self.door, decider_of(Settings(state_dir=str(folder))), lambda _: None, print)
 
     def swap(self, number: int) -> None:
         """Activate a bundle and hand it on as the engine does."""
