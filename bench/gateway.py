@@ -1,6 +1,6 @@
 """Measure the gate: what a decision costs it, what it adds at real gateways, and how fast a risk is refused.
 
-    python -m bench.gateway [--questions 40000] [--rounds 3] [--seconds 4] [--only cost|gateways|refusal|closing|memory]
+    python -m bench.gateway [--questions 40000] [--rounds 3] [--seconds 4] [--only PART]
 
 Cost: a real `ostiary gate` with metrics and decision log on (this process stands in for the engine, and takes the
 records), asked over a unix socket by 16 connections; processor time of the answering process a question, as the kernel
@@ -10,11 +10,13 @@ Gateways: wrk against nginx and Envoy in front of an nginx that answers at once;
 asking OPA over REST; in turns. Refusal: from the instant at which
 the engine says a risk to the first refusal. Closing: to the end of a connection that had been let in, by the kernel (as
 root) and in a real HAProxy; without what waits before it in an engine that is at work. Memory: of one answering process
-that holds 1,000,000 risks and 200 routes. Read the ratios: figures move with the load.
+that holds 1,000,000 risks and 200 routes. Endurance: 1,000 questions a second, with another bundle and another risk
+every second. Read the ratios: figures move with the load.
 """
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import re
@@ -26,13 +28,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.policy import machine
 from ostiary.sidecar.feed import FeedServer, News
-from policy.bundles import SHIPPED, load_bundle
+from policy.bundles import SHIPPED, Bundle, load_bundle
 from policy.document import request_document
 from policy.values import AccessRequest, Decision, Resource, Subject
 from response.actuators.haproxy import HaproxyCloser
@@ -81,6 +84,9 @@ class Gate:
     def tell(self, standing: Standing) -> None:
         self.feed.publish(News("m", [standing], whole=False))
 
+    def use(self, bundle: Bundle) -> None:
+        self._loop.call_soon_threadsafe(self.feed.use, bundle)
+
     async def _engine(self, began: threading.Event) -> None:
         async def snapshot(between: Callable[[], None]) -> News:
             between()
@@ -91,7 +97,8 @@ class Gate:
 
         async def close(who: Sequence[tuple[Entity, str]]) -> int:
             closer = self.closer
-            assert closer is not None
+            if closer is None:
+                return 0
             return await asyncio.to_thread(lambda: sum(closer.close(entity) for entity, _ in who))
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -279,6 +286,57 @@ def _echo(listener: socket.socket) -> None:
         threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
 
 
+def endurance(options: argparse.Namespace) -> None:
+    """Ask 1,000 times a second for a long while, another bundle and another risk every second; print each minute."""
+    asyncio.run(_endure(options.minutes))
+
+
+async def _endure(minutes: float) -> None:
+    shipped = load_bundle()
+    with tempfile.TemporaryDirectory() as name, Gate(Path(name), 'mode = "enforce"\n').running() as gate:
+        took: list[float] = []
+        failed: Counter[str] = Counter()
+        end = time.perf_counter() + minutes * 60
+
+        async def one(number: int) -> None:
+            reader, writer = await asyncio.open_unix_connection(str(gate.socket))
+            due = time.perf_counter() + number / 1_000
+            while (due := due + CONNECTIONS / 1_000) < end:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                began = time.perf_counter()
+                writer.write(asked(int(due * 1_000) % 5_000))
+                head = await reader.readuntil(b"\r\n\r\n")
+                if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 403")):
+                    failed[head.decode()] += 1
+                took.append((time.perf_counter() - began) * 1e3)
+            writer.close()
+
+        async def change() -> None:
+            for second in range(int(minutes * 60) - 1):
+                await asyncio.sleep(1)
+                gate.tell(standing(address(second % 5_000), 0.95 * (second // 5_000 % 2 == 0)))
+                bundle = dataclasses.replace(shipped, revision=f"{second:064x}")
+                gate.use(bundle)
+                if second % 60 == 59:
+                    so_far, took[:] = sorted(took), []
+                    status = Path(f"/proc/{gate.worker}/status").read_text()
+                    held = re.search(r"VmRSS:\s+(\d+) kB", status)
+                    p50, p99 = (so_far[int(len(so_far) * share)] for share in (0.5, 0.99))
+                    print(
+                        f"minute {second // 60 + 1}: {len(so_far):,} answers, {failed.total()} failed, "
+                        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {int(held[1]) / 1024 if held else 0:.1f} MB", flush=True,
+                    )  # fmt: skip
+
+        await asyncio.gather(change(), *(one(number) for number in range(CONNECTIONS)))
+    print(f"{minutes:g} minutes: {failed.total()} failed, {gate.taken:,} decisions recorded")
+    print(
+        "".join(
+            f"{count} x {head.split(chr(13))[0]} {head.partition('x-ostiary-error')[2]}"
+            for head, count in failed.items()
+        )
+    )
+
+
 @contextmanager
 def haproxy(folder: Path, application: int) -> Iterator[tuple[int, Path]]:
     """Run HAProxy in front of an application; yield its port and its stats socket."""
@@ -462,6 +520,9 @@ def wait_for(port: int) -> None:
     raise TimeoutError(f"nobody listens on port {port}")
 
 
+PARTS = (cost, gateways, refusal, closing, memory, endurance)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -470,12 +531,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of load, per round and way")
     parser.add_argument("--refusals", type=int, default=500)
     parser.add_argument("--risks", type=int, default=1_000_000)
+    parser.add_argument("--minutes", type=float, default=2.0, help="of endurance")
     parser.add_argument("--closings", type=int, default=200)
-    parser.add_argument("--only", choices=["cost", "gateways", "refusal", "closing", "memory"])
+    parser.add_argument("--only", choices=[part.__name__ for part in PARTS])
     parser.add_argument("--opa", default=shutil.which("opa", path=PATH))
     options = parser.parse_args()
     print(machine())
-    for part in (cost, gateways, refusal, closing, memory):
+    for part in PARTS:
         if options.only in (None, part.__name__):
             part(options)
 

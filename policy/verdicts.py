@@ -2,7 +2,8 @@
 
 Guarantees: a decision is reused only under the key that it was kept under, and no longer than its own time to live or
 `MAX_AGE_S`; who asks puts into the key whatever the decision depends on besides the time. Holds at most `capacity`
-decisions; the oldest go first. No clock: the question brings the time.
+decisions, and none that no longer holds once another is kept; the oldest go first. No clock: the question brings the
+time.
 """
 
 from collections import OrderedDict
@@ -34,5 +35,9 @@ class Verdicts:
         """Hold a fresh decision, in the place of an older one."""
         self._held[key] = decision
         self._held.move_to_end(key)
-        if len(self._held) > self._capacity:
-            self._held.popitem(last=False)
+        while self._held:
+            oldest = next(iter(self._held))
+            holds = 0 <= decision.ts - self._held[oldest].ts < MAX_AGE_S * 1e9
+            if holds and len(self._held) <= self._capacity:
+                return
+            del self._held[oldest]

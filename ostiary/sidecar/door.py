@@ -214,7 +214,8 @@ class Door:
             self._verdicts.keep(key, decision)
             if decision.verdict in _ALLOWING or not route.enforce:
                 self.live.note(request)
-            self._remember(_same(question, route), decision)
+            if route.failure == "last-known":
+                self._remember(_same(question, route), decision)
             self._hand_on(decision)
             if decision.verdict in _REFUSING:
                 self._histories.note(decision.entity, now)

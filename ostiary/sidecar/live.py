@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from policy.values import AccessRequest, Resource, Subject
 from sensors.entities import Entity
 
-CAPACITY = 65_536
+CAPACITY = 32_768
 SPAN_NS = 3_600_000_000_000
 """What was let in longer ago counts as ended."""
 

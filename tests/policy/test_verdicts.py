@@ -28,3 +28,12 @@ def test_a_time_to_live(ttl_s: float, holds: bool) -> None:
     verdicts.keep("a", replace(DECISION, ttl_s=ttl_s))
     assert (verdicts.find("a", 0) is not None) is holds
     assert verdicts.find("a", int(min(ttl_s, MAX_AGE_S) * 1e9)) is None
+
+
+def test_what_no_longer_holds_is_let_go_of() -> None:
+    verdicts = Verdicts()
+    for number in range(10):
+        verdicts.keep(number, replace(DECISION, ts=number * 300_000_000))
+    assert len(verdicts) == 4  # those of the last second
+    verdicts.keep("late", replace(DECISION, ts=-5))  # a clock that went back
+    assert verdicts.find("late", -5) is not None
