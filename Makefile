@@ -48,7 +48,7 @@ soak: $(VENV)/.dev
 	@OSTIARY_SOAK=1 $(BIN)/pytest -m "hypothesis or slow" -n 2 --timeout 14400
 
 bench: $(VENV)/.dev
-	@for name in packets logs risk policy audit pipeline; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+	@for name in packets logs risk policy audit pipeline gateway; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 scorecard: $(VENV)/.dev
 	@$(BIN)/python -m bench.scorecard
