@@ -24,7 +24,7 @@ from policy.gateways.values import Answer, Question
 from policy.identity import Identities
 from policy.identity.seals import Seal
 from policy.identity.signals import Signals
-from policy.identity.values import Signal
+from policy.identity.values import Signal, SignalKind
 
 JOURNAL = "signals"
 POLL_S = 0.25
@@ -36,9 +36,14 @@ class Reception:
     """Names subjects for a door, by settings that can be replaced."""
 
     def __init__(
-        self, believed: Believed, directory: Path, key: bytes, counters: Counters, say: Callable[[str], None]
-    ) -> None:
-        """Read what was heard; raise `SealError` where it cannot be read."""
+        self, believed: Believed, directory: Path, key: bytes, counters: Counters, revoked: Callable[[str], None],
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Read what was heard; raise `SealError` where it cannot be read.
+
+        `revoked` hears the names of users whose proofs count no more.
+        """
+        self._revoked = revoked
         self.believed, self._say, self._seal = believed, say, Seal(key)
         self.identities = Identities(believed.sources, refused=counters.credential)
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -124,5 +129,9 @@ class Reception:
     async def _take(self) -> None:
         while self._heard:
             for _ in range(min(AT_ONCE, len(self._heard))):
-                self.identities.signals.take(self._heard.popleft())
+                signal = self._heard.popleft()
+                self.identities.signals.take(signal)
+                family, _, name = signal.about.partition(":")
+                if signal.kind is SignalKind.REVOKED and family == "user":
+                    self._revoked(name)
             await asyncio.sleep(0)

@@ -181,22 +181,25 @@ class Door:
         except Exception:  # noqa: BLE001 - the record's trouble is not the client's
             self.counters.add("unrecorded")
 
-    def judge_again(self, request: AccessRequest, now: int) -> Decision | None:
+    def judge_again(self, request: AccessRequest, now: int, *, revoked: bool = False) -> Decision | None:
         """Return the decision that what was let in is to end; None where it may go on, or nobody can say.
 
-        Takes no share of a throttled subject, and is never a matter of overload or of how a route fails.
+        `revoked`: what proved the identity counts no more, so the subject is nameless, and whoever has to prove more
+        is to end as well: what is open cannot be asked. Takes no share of a throttled subject, and is never a matter of
+        overload or of how a route fails.
         """
         route = self.routes.find(request.resource.name)
         if self.decider is None or self.decider.waits or not route.enforce:
             return None
         entity = request.subject.entity
         resource, history = replace(request.resource, sensitivity=route.sensitivity), self._histories.of(entity, now)
-        asked = replace(request, ts=now, resource=resource, history=history)
+        subject = Subject(entity) if revoked else request.subject
+        asked = replace(request, ts=now, subject=subject, resource=resource, history=history)
         try:
             decision = self.decider.decide(asked, self.mirror.assess(entity, now))
         except Exception:  # noqa: BLE001 - what cannot be decided ends nothing
             return None
-        if decision.verdict not in _REFUSING:
+        if decision.verdict in _ALLOWING or (decision.verdict not in _REFUSING and not revoked):
             return None
         self._hand_on(decision)
         self.live.forget(request)

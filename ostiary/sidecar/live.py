@@ -23,7 +23,8 @@ class Live:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._held: OrderedDict[Same, AccessRequest] = OrderedDict()
-        self._of: dict[Entity, dict[Same, None]] = {}
+        self._of: dict[Entity | str, dict[Same, None]] = {}
+        """By address, and by the name of the identity."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -33,7 +34,8 @@ class Live:
         same = (request.subject, request.resource, request.action)
         self._held[same] = request
         self._held.move_to_end(same)
-        self._of.setdefault(request.subject.entity, {})[same] = None
+        for key in _keys(request):
+            self._of.setdefault(key, {})[same] = None
         while len(self._held) > self._capacity:
             self.forget(next(iter(self._held.values())))
 
@@ -41,16 +43,16 @@ class Live:
         """Forget a request: what it opened is to be closed, or it is too old."""
         same = (request.subject, request.resource, request.action)
         self._held.pop(same, None)
-        entity = request.subject.entity
-        left = self._of.get(entity, {})
-        left.pop(same, None)
-        if not left:
-            self._of.pop(entity, None)
+        for key in _keys(request):
+            left = self._of.get(key, {})
+            left.pop(same, None)
+            if not left:
+                self._of.pop(key, None)
 
-    def of(self, entities: Iterable[Entity], now: int) -> Iterator[AccessRequest]:
-        """Yield what was let in of these, at `now` (ns)."""
-        for entity in entities:
-            for same in tuple(self._of.get(entity, ())):
+    def of(self, whose: Iterable[Entity | str], now: int) -> Iterator[AccessRequest]:
+        """Yield what was let in of these addresses and identities, at `now` (ns)."""
+        for each in whose:
+            for same in tuple(self._of.get(each, ())):
                 request = self._held[same]
                 if now - request.ts > SPAN_NS:
                     self.forget(request)
@@ -59,4 +61,10 @@ class Live:
 
     def entities(self) -> list[Entity]:
         """Return whose requests are held."""
-        return list(self._of)
+        return [key for key in self._of if isinstance(key, Entity)]
+
+
+def _keys(request: AccessRequest) -> Iterator[Entity | str]:
+    yield request.subject.entity
+    if request.subject.identity:
+        yield request.subject.identity

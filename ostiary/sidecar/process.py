@@ -93,7 +93,7 @@ class Worker:
         self._key = open_key(directory / KEY)
         self._snapshot = directory / SNAPSHOT
         self._outbox = Outbox(directory, f"records-{number}", self._key, counters)
-        self._reception = Reception(believed, directory, self._key, counters, say)
+        self._reception = Reception(believed, directory, self._key, counters, self._revoked, say)
         self._door = Door(_routes(settings), Mirror(), self._reception.identities, self._outbox.add, counters)
         self._door.challenge = self._reception.challenge
         self._follower = Follower(self._door, decider_of(settings), self._changed, say)
@@ -204,8 +204,14 @@ class Worker:
             self._end(self._door.live.of([entity], time.time_ns()), at)
             await asyncio.sleep(0)  # questions come first
 
-    def _end(self, requests: Iterable[AccessRequest], at: int) -> None:
-        decisions = [self._door.judge_again(request, time.time_ns()) for request in tuple(requests)]
+    def _revoked(self, identity: str) -> None:
+        """Judge again, as nameless, what was let in of somebody whose proof counts no more."""
+        now = time.time_ns()
+        self._end(self._door.live.of([identity], now), now, revoked=True)
+
+    def _end(self, requests: Iterable[AccessRequest], at: int, *, revoked: bool = False) -> None:
+        found = tuple(requests)
+        decisions = [self._door.judge_again(request, time.time_ns(), revoked=revoked) for request in found]
         who = {decision.entity: decision for decision in decisions if decision}
         self._feed.close(at, [[entity.kind.value, entity.id, each.id] for entity, each in who.items()])
 

@@ -26,7 +26,7 @@ Make = Callable[..., Any]
 class House:
     """A gate of two processes that believes one issuer and takes events of one transmitter."""
 
-    def __init__(self, fed_gate: Make, kit: Any, issuer: Any, folder: Path) -> None:
+    def __init__(self, fed_gate: Make, kit: Any, issuer: Any, folder: Path, gate: str = "") -> None:
         self.kit, self.issuer, self.transmitter = kit, issuer, kit.Issuer("events")
         self.transmitter.name = "https://ssf.example"
         (folder / "issuer.json").write_bytes(issuer.key_set())
@@ -34,7 +34,7 @@ class House:
         told = f'keys = "{folder}/transmitter.json"\naudience = "gate"\nalgorithm = "ES256"\n'
         identity = kit.issuers(folder / "issuer.json", strong=["mfa"])
         self.gate = fed_gate(
-            "processes = 2\n", identity=f'{identity}[identity.transmitters."https://ssf.example"]\n{told}'
+            f"processes = 2\n{gate}", identity=f'{identity}[identity.transmitters."https://ssf.example"]\n{told}'
         )
         kit.until(lambda: self.gate.log().count("answers on") == 2, "two processes")
         self.asking = kit.Asking(self.gate)
@@ -93,6 +93,19 @@ def test_what_was_issued_before_counts_no_more(house: House, name: str, more: di
     house.gate.start()
     house.all(old, lambda subject: subject["identity"] == "", "that a start forgets nothing")
     assert house.asking.refused()["revoked"] > 0
+
+
+def test_what_somebody_has_open_ends_when_their_session_is_revoked(
+    fed_gate: Make, kit: Any, issuer: Any, tmp_path: Path
+) -> None:
+    house = House(fed_gate, kit, issuer, tmp_path, 'mode = "enforce"\n[gate.routes."/"]\nsensitivity = "sensitive"\n')
+    alice, bob = (house.issuer.bearer(sub=name, iat=int(time.time()) - 60) for name in ("alice", "bob"))
+    for source, headers in (("192.0.2.7", alice), ("192.0.2.8", bob)):
+        for _ in range(8):  # so that each process has let them in
+            assert house.asking.ask(headers, source)[0] == 200
+    assert house.push(house.event("session-revoked", event_timestamp=int(time.time()) - 30))[0] == 202
+    house.kit.until(lambda: house.gate.closing, "connections that are to end")
+    assert {address for address, _ in house.gate.closing} == {"192.0.2.7"}
 
 
 def test_every_process_hears_what_one_was_told(house: House) -> None:

@@ -26,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def reception(folder: Path, said: list[str]) -> Reception:
-    return Reception(Believed(IdentitySettings(), folder), folder, KEY, Counters(), said.append)
+    return Reception(Believed(IdentitySettings(), folder), folder, KEY, Counters(), lambda _: None, said.append)
 
 
 def test_what_was_heard_is_known_at_once(journal: Journal, tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_what_was_let_in_long_ago_counts_as_ended() -> None:
     assert (len(live), live.entities()) == (0, [])
 
 
+def test_what_an_identity_was_let_in_for_is_found_by_its_name() -> None:
+    live = Live()
+    for entity, name in ((ALICE, "alice"), (BOB, "alice"), (BOB, "bob"), (BOB, "")):
+        live.note(AccessRequest(0, Subject(entity, name), Resource("http", "/"), "GET"))
+    assert [found.subject.entity for found in live.of(["alice"], 1)] == [ALICE, BOB]
+    assert live.entities() == [ALICE, BOB]
+    for found in list(live.of(["alice"], 1)):
+        live.forget(found)
+    assert list(live.of(["alice"], 1)) == []
+    assert len(list(live.of([BOB], 1))) == 2
+
+
 def test_forgetting_twice_is_as_forgetting_once() -> None:
     live = Live()
     live.note(request())
