@@ -206,6 +206,8 @@ def test_the_gate_outlives_a_killed_engine_and_the_next_engine_goes_on_with_it(
     subjects = until(lambda: running.api("/decisions")[1]["items"], "the decisions made meanwhile")
     assert len(subjects) >= 3
 
+    attack(running.folder)  # what a killed engine had not saved yet, the next one doesn't know
+    until(lambda: running.ask(ATTACKER)[0] == 403, "a refusal by what the next engine knows")
     os.kill(gate, signal.SIGKILL)
     until(lambda: running.log().count("answers on") == 2, "another gate")
     until(lambda: running.ask(ATTACKER)[0] == 403, "its answer")
