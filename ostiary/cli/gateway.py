@@ -53,8 +53,9 @@ def config(
     from ostiary.gateways import GATEWAYS, configuration
 
     asks = GATEWAYS[gateway].asks
-    address = gate or getattr(read_settings(config, state).gate, asks)
-    found = configuration(gateway, address, application, listen or 0)
+    settings = read_settings(config, state).gate
+    address = gate or getattr(settings, asks)
+    found = configuration(gateway, address, application, listen or 0, settings.listen)
     if not address:
         click.echo(f"[gate] {asks} is not set: the gate doesn't answer {gateway} yet", err=True)
     if out is not None:

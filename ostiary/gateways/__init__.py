@@ -35,6 +35,8 @@ class Gateway:
     """What stands in the file for the gate, and how another address is spelled."""
     application: tuple[str, Callable[[TcpAddress], str]]
     listen: tuple[str, Callable[[int], str]]
+    pages: tuple[str, Callable[[Address], str]] | None = None
+    """The same as `gate` for the gate's own pages, where the gateway asks elsewhere than at `listen`."""
 
 
 def _plain(address: TcpAddress) -> str:
@@ -73,7 +75,7 @@ GATEWAYS: Mapping[str, Gateway] = {
         ("server 127.0.0.1:8000;", lambda a: f"server {_plain(a)};"), ("listen 8080;", "listen {};".format),
     ),
     "caddy": Gateway(
-        "caddy", ("Caddyfile",), "listen", ("forward_auth 127.0.0.1:8771", _spelled("forward_auth ", "unix/")),
+        "caddy", ("Caddyfile",), "listen", ("127.0.0.1:8771 {", _spelled("", "unix/", " {")),
         ("reverse_proxy 127.0.0.1:8000", lambda a: f"reverse_proxy {_plain(a)}"),
         ("http://:8080 {", "http://:{} {{".format),
     ),
@@ -87,6 +89,7 @@ GATEWAYS: Mapping[str, Gateway] = {
         ("server gate 127.0.0.1:8772", _spelled("server gate ", "unix@")),
         ("server application 127.0.0.1:8000", lambda a: f"server application {_plain(a)}"),
         ("bind :8080", "bind :{}".format),
+        ("server gate_pages 127.0.0.1:8771", _spelled("server gate_pages ", "unix@")),
     ),
     "envoy": _envoy("envoy-http.yaml", "/run/ostiary/gate.sock", "listen"),
     "envoy-grpc": _envoy("envoy-grpc.yaml", "/run/ostiary/grpc.sock", "grpc"),
@@ -94,13 +97,18 @@ GATEWAYS: Mapping[str, Gateway] = {
 }  # fmt: skip
 
 
-def configuration(name: str, gate: str = "", application: str = "", listen: int = 0) -> dict[str, str]:
-    """Return a gateway's files by name; addresses that aren't given stay as they are. Raise `GatewayError`."""
+def configuration(name: str, gate: str = "", application: str = "", listen: int = 0, pages: str = "") -> dict[str, str]:
+    """Return a gateway's files by name; addresses that aren't given stay as they are. Raise `GatewayError`.
+
+    `pages` is where the gate's own pages are, `gate.listen`; for gateways that ask there as well it counts for nothing.
+    """
     gateway = GATEWAYS[name]
     folder = files("ostiary").joinpath("gateways", gateway.folder)
     found = {file: folder.joinpath(file).read_text("utf-8") for file in gateway.files}
     if gate:
         found = _replaced(found, gateway.gate[0], gateway.gate[1](_checked(check_listen(gate))))
+    if pages and gateway.pages is not None:
+        found = _replaced(found, gateway.pages[0], gateway.pages[1](_checked(check_listen(pages))))
     if application:
         address = _checked(check_listen(application, tls=True))
         if not isinstance(address, TcpAddress):

@@ -3,6 +3,9 @@
 import asyncio
 import gc
 import http.client
+import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ostiary.gateways import configuration
 from ostiary.sidecar.feed import FeedServer, News
 from policy.bundles import Bundle, load_bundle
 from policy.values import Decision
@@ -209,3 +214,103 @@ def fed_gate(tmp_path: Path) -> Iterator[Callable[..., FedGate]]:
     for house in made:
         house.stop()
         house.stop_feed()
+
+
+ROOT = Path(__file__).parents[2]
+NGINX = """
+daemon off; {user} pid {folder}/nginx.pid; error_log {folder}/nginx.log notice; worker_processes 1;
+events {{}}
+http {{
+    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    include {folder}/nginx/ostiary.conf;
+}}
+"""
+
+
+def open_port() -> int:
+    """Return a port that nobody uses, and that no connection going out is given: gateways bind it everywhere."""
+    while True:
+        port = secrets.randbelow(15_000) + 15_000
+        try:
+            with socket.create_server(("", port)):
+                return port
+        except OSError:
+            continue
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{ROOT / '.tools' / 'bin'}:/usr/sbin")
+    if found:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed: that all gateways agree is NOT tested")
+
+
+def _command(way: str, folder: Path, asks: dict[str, str], application: str, port: int) -> list[str]:
+    """Write a gateway's configuration and return what starts it."""
+    gate = asks["grpc" if way == "envoy-grpc" else "spoe" if way == "haproxy" else "listen"]
+    here = folder / way
+    here.mkdir()
+    for name, text in configuration(way, gate, application, port, asks["listen"]).items():
+        text = text.replace("filename: dynamic.yaml", f"filename: {here}/dynamic.yaml")
+        text = text.replace("127.0.0.1:8079", asks["within"]).replace("port_value: 9901", f"port_value: {open_port()}")
+        text = text.replace("    user  haproxy\n    group haproxy\n", "").replace("/run/haproxy/", f"{here}/")
+        text = text.replace("log   /dev/log local0", "log   stdout format raw local0")
+        text = text.replace("/etc/haproxy/ostiary-spoe.conf", f"{here}/ostiary-spoe.conf")
+        (here / name).write_text(text.replace("bind :2222", f"bind 127.0.0.1:{open_port()}"))
+    if way == "nginx":
+        user = "user root;" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user))
+        return [program("nginx"), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")]
+    if way == "caddy":
+        return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(here / "Caddyfile")]
+    if way == "traefik":
+        return [program("traefik"), "--configfile", str(here / "traefik.yaml")]
+    if way == "haproxy":
+        return [program("haproxy"), "-db", "-f", str(here / "haproxy.cfg")]
+    (file,) = here.iterdir()
+    return [program("envoy"), "-c", str(file), "--concurrency", "1", "-l", "error", "--use-dynamic-base-id"]
+
+
+def asked_at(folder: Path) -> dict[str, str]:
+    """Return addresses, beside `listen`, at which a gate answers gateways of all kinds, by their field of `[gate]`."""
+    return {"grpc": f"unix:{folder}/grpc.sock", "spoe": f"127.0.0.1:{open_port()}"}
+
+
+@contextmanager
+def started(ways: Sequence[str], gate: Any, asks: dict[str, str], application: int) -> Iterator[dict[str, int]]:
+    """Run gateways in front of a gate and an application; yield the port of each once it answers."""
+    folder, found = gate.folder, {}
+    asks = {**asks, "listen": f"127.0.0.1:{gate.port}", "within": f"127.0.0.1:{open_port()}"}
+    home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for way in ways:
+            found[way] = open_port()
+            command = _command(way, folder, asks, f"127.0.0.1:{application}", found[way])
+            with (folder / f"{way}.log").open("wb") as log:
+                running.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **home}))
+        for way, process in zip(ways, running, strict=True):
+            end = time.monotonic() + 60
+            while not _listens(found[way]):
+                assert process.poll() is None and time.monotonic() < end, (folder / f"{way}.log").read_text()[-2000:]
+                time.sleep(0.05)
+        yield found
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(20)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def gateways() -> SimpleNamespace:
+    """Return what runs real gateways: pytest's import mode lets no test import it."""
+    return SimpleNamespace(started=started, asked_at=asked_at)

@@ -2,12 +2,7 @@
 
 import http.client
 import json
-import os
 import random
-import secrets
-import shutil
-import socket
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from ostiary.gateways import configuration
-
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
@@ -28,15 +21,6 @@ WAYS = ("nginx", "caddy", "traefik", "haproxy", "envoy", "envoy-grpc")
 KINDS = {1: 0.05, 2: 0.3, 3: 0.5, 4: 0.75, 5: 0.85, 6: 0.95}
 EACH = 20
 REQUESTS = 1_000
-NGINX = """
-daemon off; {user} pid {folder}/nginx.pid; error_log {folder}/nginx.log notice; worker_processes 1;
-events {{}}
-http {{
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    include {folder}/nginx/ostiary.conf;
-}}
-"""
 Told = tuple[str, tuple[str, ...], bool]
 """Verdict, reasons, and whether the application was reached."""
 
@@ -65,89 +49,25 @@ def client(way: str, kind: int, number: int) -> str:
     return f"127.{WAYS.index(way) + 1}.{kind}.{number + 1}"
 
 
-def free_port() -> int:
-    """Return a port that nobody uses, and that no connection going out is given: gateways bind it everywhere."""
-    while True:
-        port = secrets.randbelow(15_000) + 15_000
-        try:
-            with socket.create_server(("", port)):
-                return port
-        except OSError:
-            continue
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{ROOT / '.tools' / 'bin'}:/usr/sbin")
-    if found:
-        return found
-    if os.environ.get("CI"):
-        pytest.fail(f"{name} is not installed")
-    pytest.skip(f"{name} is not installed: that all gateways agree is NOT tested")
-
-
-def command(way: str, folder: Path, asks: dict[str, str], application: str, port: int) -> list[str]:
-    """Write a gateway's configuration and return what starts it."""
-    gate = asks["grpc" if way == "envoy-grpc" else "spoe" if way == "haproxy" else "listen"]
-    here = folder / way
-    here.mkdir()
-    for name, text in configuration(way, gate, application, port).items():
-        text = text.replace("filename: dynamic.yaml", f"filename: {here}/dynamic.yaml")
-        text = text.replace("127.0.0.1:8079", asks["within"]).replace("port_value: 9901", f"port_value: {free_port()}")
-        text = text.replace("    user  haproxy\n    group haproxy\n", "").replace("/run/haproxy/", f"{here}/")
-        text = text.replace("log   /dev/log local0", "log   stdout format raw local0")
-        text = text.replace("/etc/haproxy/ostiary-spoe.conf", f"{here}/ostiary-spoe.conf")
-        (here / name).write_text(text.replace("bind :2222", f"bind 127.0.0.1:{free_port()}"))
-    if way == "nginx":
-        user = "user root;" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user))
-        return [program("nginx"), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")]
-    if way == "caddy":
-        return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(here / "Caddyfile")]
-    if way == "traefik":
-        return [program("traefik"), "--configfile", str(here / "traefik.yaml")]
-    if way == "haproxy":
-        return [program("haproxy"), "-db", "-f", str(here / "haproxy.cfg")]
-    (file,) = here.iterdir()
-    return [program("envoy"), "-c", str(file), "--concurrency", "1", "-l", "error", "--use-dynamic-base-id"]
-
-
 @pytest.fixture
-def ports(tmp_path: Path, make_fed_gate: Any) -> Iterator[tuple[Any, dict[str, int]]]:
+def ports(tmp_path: Path, make_fed_gate: Any, gateways: Any) -> Iterator[tuple[Any, dict[str, int]]]:
     """Yield the gate, and the port of each gateway."""
     application = ThreadingHTTPServer(("127.0.0.1", 0), Application)
     serving = threading.Thread(target=application.serve_forever, kwargs={"poll_interval": 0.02})
     serving.start()
     risks = {client(way, kind, n): risk for way in WAYS for kind, risk in KINDS.items() for n in range(EACH)}
-    asks = {
-        "grpc": f"unix:{tmp_path}/grpc.sock",
-        "spoe": f"127.0.0.1:{free_port()}",
-        "within": f"127.0.0.1:{free_port()}",
-    }
-    settings = f'mode = "enforce"\ngrpc = "{asks["grpc"]}"\nspoe = "{asks["spoe"]}"\n'
-    gate = make_fed_gate(tmp_path, settings + '[gate.routes."/admin"]\nsensitivity = "sensitive"\n', risks)
-    asks["listen"] = f"127.0.0.1:{gate.port}"
-    running: list[subprocess.Popen[bytes]] = []
-    found: dict[str, int] = {}
+    asks = gateways.asked_at(tmp_path)
+    lines = "".join(f'{name} = "{address}"\n' for name, address in asks.items())
+    routes = '[gate.routes."/admin"]\nsensitivity = "sensitive"\n'
+    gate = make_fed_gate(tmp_path, f'mode = "enforce"\n{lines}{routes}', risks)
     try:
         gate.start_feed()
         gate.start()
-        home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
-        for way in WAYS:
-            found[way] = free_port()
-            started = command(way, tmp_path, asks, f"127.0.0.1:{application.server_port}", found[way])
-            with (tmp_path / f"{way}.log").open("wb") as log:
-                running.append(subprocess.Popen(started, stdout=log, stderr=log, env={**os.environ, **home}))
-        for way, process in zip(WAYS, running, strict=True):
-            end = time.monotonic() + 60
-            while not answers(found[way]):
-                assert process.poll() is None and time.monotonic() < end, (tmp_path / f"{way}.log").read_text()[-2000:]
+        with gateways.started(WAYS, gate, asks, application.server_port) as found:
+            while not all(map(answers, found.values())):
                 time.sleep(0.05)
-        yield gate, found
+            yield gate, found
     finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
         gate.stop()
         gate.stop_feed()
         application.shutdown()
