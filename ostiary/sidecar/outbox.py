@@ -8,6 +8,7 @@ many.
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +190,19 @@ async def _ended(work: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled
+
+
+def adopt(directory: Path, processes: int) -> None:
+    """Give the files of processes that are no longer started to the first one; raise OSError."""
+    found = sorted((match, path) for path in directory.iterdir() if (match := _parts(path)))
+    number = max((serial for (process, serial, _), _ in found if process == 0), default=0)
+    for (process, _, count), path in found:
+        if process >= processes:
+            number += 1
+            path.rename(path.with_name(f"records-0-{number:0{_DIGITS}d}-{count}.spill"))
+
+
+def _parts(path: Path) -> tuple[int, ...]:
+    """Return process, number and records of a file, by its name; () where it is none of ours."""
+    match = re.fullmatch(rf"records-(\d+)-(\d{{{_DIGITS}}})-(\d+)\.spill", path.name)
+    return tuple(map(int, match.groups())) if match else ()

@@ -36,7 +36,7 @@ from ostiary.sidecar.follower import SOCKET, Feed, Follower
 from ostiary.sidecar.http import Page, Server, health
 from ostiary.sidecar.metrics import page as metrics_page
 from ostiary.sidecar.mirror import Mirror
-from ostiary.sidecar.outbox import Outbox
+from ostiary.sidecar.outbox import Outbox, adopt
 from ostiary.sidecar.routes import Routes
 from ostiary.sidecar.sealed import open_key
 from ostiary.sidecar.spoe import SpoeServer
@@ -258,6 +258,7 @@ class Supervisor:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold(directory, beside=self._beside)
         open_key(directory / KEY)
+        adopt(directory, self._settings.gate.processes)
         addresses = _addresses(self._settings)
         self._believed = Believed(self._settings.identity, directory)
         with contextlib.ExitStack() as bound:

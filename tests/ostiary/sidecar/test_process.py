@@ -219,3 +219,19 @@ def test_it_holds_no_capability(fed_gate: Make) -> None:
     gate = fed_gate(ENFORCE, RISKS)
     for process in (gate.process.pid, *gate.workers()):
         assert "CapEff:\t0000000000000000" in Path(f"/proc/{process}/status").read_text()
+
+
+def test_what_processes_left_that_are_started_no_more_is_handed_on(fed_gate: Make) -> None:
+    gate = fed_gate(ENFORCE + "processes = 4\n", RISKS)
+    gate.stop_feed()
+    for number in range(40):  # whichever process is asked
+        assert gate.ask(f"192.0.2.{100 + number}")[0] == 200
+    assert gate.stop() == 0
+    left = {path.name.split("-")[1] for path in (gate.folder / "gate").glob("*.spill")}
+    assert left - {"0"}, "others than the first were asked, too"
+    gate.configure(ENFORCE)
+    gate.start_feed()
+    gate.start()
+    until(lambda: len(gate.taken) == 40, "every record")
+    until(lambda: not list((gate.folder / "gate").glob("*.spill")), "an empty directory")
+    assert gate.lost == 0
