@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -33,9 +34,10 @@ enforcer_socket = "{folder}/enforcer.sock"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = 60) -> Any:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -186,9 +186,10 @@ def _runs(process: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -228,17 +229,6 @@ http {{
 """
 
 
-def open_port() -> int:
-    """Return a port that nobody uses, and that no connection going out is given: gateways bind it everywhere."""
-    while True:
-        port = secrets.randbelow(15_000) + 15_000
-        try:
-            with socket.create_server(("", port)):
-                return port
-        except OSError:
-            continue
-
-
 def program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{ROOT / '.tools' / 'bin'}:/usr/sbin")
     if found:
@@ -255,11 +245,11 @@ def _command(way: str, folder: Path, asks: dict[str, str], application: str, por
     here.mkdir()
     for name, text in configuration(way, gate, application, port, asks["listen"]).items():
         text = text.replace("filename: dynamic.yaml", f"filename: {here}/dynamic.yaml")
-        text = text.replace("127.0.0.1:8079", asks["within"]).replace("port_value: 9901", f"port_value: {open_port()}")
+        text = text.replace("127.0.0.1:8079", asks["within"]).replace("port_value: 9901", f"port_value: {free_port()}")
         text = text.replace("    user  haproxy\n    group haproxy\n", "").replace("/run/haproxy/", f"{here}/")
         text = text.replace("log   /dev/log local0", "log   stdout format raw local0")
         text = text.replace("/etc/haproxy/ostiary-spoe.conf", f"{here}/ostiary-spoe.conf")
-        (here / name).write_text(text.replace("bind :2222", f"bind 127.0.0.1:{open_port()}"))
+        (here / name).write_text(text.replace("bind :2222", f"bind 127.0.0.1:{free_port()}"))
     if way == "nginx":
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user))
@@ -276,19 +266,19 @@ def _command(way: str, folder: Path, asks: dict[str, str], application: str, por
 
 def asked_at(folder: Path) -> dict[str, str]:
     """Return addresses, beside `listen`, at which a gate answers gateways of all kinds, by their field of `[gate]`."""
-    return {"grpc": f"unix:{folder}/grpc.sock", "spoe": f"127.0.0.1:{open_port()}"}
+    return {"grpc": f"unix:{folder}/grpc.sock", "spoe": f"127.0.0.1:{free_port()}"}
 
 
 @contextmanager
 def started(ways: Sequence[str], gate: Any, asks: dict[str, str], application: int) -> Iterator[dict[str, int]]:
     """Run gateways in front of a gate and an application; yield the port of each once it answers."""
     folder, found = gate.folder, {}
-    asks = {**asks, "listen": f"127.0.0.1:{gate.port}", "within": f"127.0.0.1:{open_port()}"}
+    asks = {**asks, "listen": f"127.0.0.1:{gate.port}", "within": f"127.0.0.1:{free_port()}"}
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
     running: list[subprocess.Popen[bytes]] = []
     try:
         for way in ways:
-            found[way] = open_port()
+            found[way] = free_port()
             command = _command(way, folder, asks, f"127.0.0.1:{application}", found[way])
             with (folder / f"{way}.log").open("wb") as log:
                 running.append(subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **home}))

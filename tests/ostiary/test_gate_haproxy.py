@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -175,8 +176,10 @@ def until(holds: Callable[[], Any], what: str) -> Any:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 def certificates(folder: Path) -> None:

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,10 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 30) -> Any:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 class House:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,9 +104,10 @@ def make_certificate() -> Callable[[Path], None]:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,10 @@ def until(holds: Callable[[], object], what: str, seconds: float = 30) -> Any:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port that nobody uses, and that no connection going out is given meanwhile."""
+    while True:
+        with suppress(OSError), socket.create_server(("", secrets.randbelow(15_000) + 15_000)) as free:
+            return int(free.getsockname()[1])
 
 
 def test_it_answers_on_a_unix_socket(fed_gate: Make, tmp_path: Path) -> None:
