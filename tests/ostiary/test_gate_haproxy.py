@@ -246,7 +246,7 @@ def build(make: Callable[..., Any], folder: Path, mode: str, unix: bool = False)
             ("bind :2222", f"bind 127.0.0.1:{house.tcp}"),
             ("127.0.0.1:8772", spoe.replace("unix:", "unix@")),
             ("127.0.0.1:8000", f"127.0.0.1:{server.server_port}"),
-            ("127.0.0.1:22", f"127.0.0.1:{greeter.port}"),
+            ("server ssh 127.0.0.1:22\n", f"server ssh 127.0.0.1:{greeter.port}\n"),
         ]:
             assert shipped in text, shipped
             text = text.replace(shipped, ours)
