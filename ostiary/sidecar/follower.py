@@ -203,6 +203,7 @@ class Feed:
     async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected, self._writer = True, writer
         sender = asyncio.get_running_loop().create_task(self._send(writer))
+        sender.add_done_callback(lambda _: writer.close())  # whatever ended it, a new connection has another
         try:
             while True:
                 async with asyncio.timeout(QUIET_S):
@@ -224,16 +225,18 @@ class Feed:
         finally:
             self.connected, self._writer = False, None
             sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await sender
-            self._outbox.disconnected()
-            writer.close()
+            try:
+                await asyncio.wait([sender])  # which leaves it to us to be cancelled meanwhile
+            finally:
+                self._outbox.disconnected()
+                writer.close()
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await self._outbox.relieve()
-            for part in self._outbox.frames():
-                writer.write(part)
-                await writer.drain()
-            self._counters.put("waiting_records", len(self._outbox))
-            await asyncio.sleep(FLUSH_S)
+        with contextlib.suppress(OSError):  # the connection is gone: whoever reads from it sees that, too
+            while True:
+                await self._outbox.relieve()
+                for part in self._outbox.frames():
+                    writer.write(part)
+                    await writer.drain()
+                self._counters.put("waiting_records", len(self._outbox))
+                await asyncio.sleep(FLUSH_S)

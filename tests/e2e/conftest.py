@@ -1,12 +1,17 @@
 """What the end-to-end tests share: the installed command, and an attack that they write themselves."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from ostiary.gate_process import holder
 
 Ostiary = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,6 +34,19 @@ def ostiary(tmp_path: Path) -> Ostiary:
         return done
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def gates_end(tmp_path: Path) -> Iterator[None]:
+    """End the gates that outlive services which a test has killed."""
+    yield
+    for lock in tmp_path.rglob("gate/lock"):
+        end = time.monotonic() + 20
+        while found := holder(lock.parent):
+            assert time.monotonic() < end, "a gate that doesn't end"
+            with suppress(ProcessLookupError):
+                os.kill(found[0], signal.SIGTERM)
+            time.sleep(0.05)
 
 
 @pytest.fixture

@@ -170,3 +170,30 @@ def test_a_snapshot_that_fails_is_written_later(house: House, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
     asyncio.run(house.follower.save(tmp_path / "snapshot", KEY))
     assert (tmp_path / "snapshot").exists()
+
+
+def test_it_ends_when_it_is_told_to_whatever_it_is_about(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        outbox = Outbox(tmp_path, "records-0", KEY, house.counters)
+        leaving = asyncio.Event()
+
+        async def slow() -> None:  # as a record that is being written to the disk
+            try:
+                await asyncio.sleep(60)
+            finally:
+                leaving.set()
+                await asyncio.sleep(0.1)
+
+        monkeypatch.setattr(outbox, "relieve", slow)
+        engine = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(tmp_path / "feed.sock"))
+        feed = Feed(tmp_path / "feed.sock", house.follower, outbox, house.counters, lambda: {"number": 0, "of": 1})
+        task = asyncio.get_running_loop().create_task(feed.run())
+        await leaving.wait()  # the engine has left, and the sender is on its way
+        task.cancel()
+        await asyncio.wait_for(asyncio.wait([task]), 20)
+        assert task.cancelled()
+        engine.close()
+
+    asyncio.run(test())
