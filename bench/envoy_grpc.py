@@ -38,7 +38,7 @@ def question(number: int, address: str) -> bytes:
     attributes.destination.address.socket_address.address = "192.0.2.1"
     attributes.destination.address.socket_address.port_value = 443
     http = attributes.request.http
-    http.id, http.method, http.host, http.scheme, http.protocol = str(number), "GET", "shop.example", "https", "HTTP/2"
+    http.method, http.host = "GET", "shop.example"
     http.path = f"/item/{number % 97}?x={number}"
     http.headers.update({":method": "GET", ":path": http.path, ":authority": http.host, "accept": "text/html,*/*"})
     http.headers.update({"user-agent": "Mozilla/5.0", "x-request-id": f"{number:032x}", "cookie": "theme=dark"})

@@ -143,7 +143,14 @@ def gate(bundle: Bundle, asked: Sequence[Question], reuse: bool) -> Callable[[in
         for r, _ in asked
     ]
     read, write = auth_request.read, auth_request.write
-    return lambda n: write(door.rule(read(headers[n], "GET", "/auth-request"), next(clock)))
+
+    def answer(number: int) -> object:
+        return write(door.rule(read(headers[number], "GET", "/auth-request"), next(clock)))
+
+    if reuse:  # the first refusals of a subject are another history each time, and so another question
+        for number in range(4 * len(asked)):
+            answer(number % len(asked))
+    return answer
 
 
 def measure(call: Callable[[int], object], count: int) -> list[float]:

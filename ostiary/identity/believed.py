@@ -64,6 +64,7 @@ class Believed:
         """Keep everything fresh until cancelled."""
         keys = (self._keys_again(ring, say) for ring in self.rings.values())
         await asyncio.gather(self._certificates_again(say), *keys)
+        await asyncio.Event().wait()  # there is nothing that could change
 
     def _with_keys(self, rows: Mapping[str, Signer]) -> dict[str, tuple[Signer, KeySet]]:
         return {name: (row, self.rings[row.keys, row.algorithm].keys) for name, row in rows.items()}

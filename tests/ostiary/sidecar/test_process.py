@@ -39,7 +39,9 @@ def test_it_answers_by_what_the_engine_tells_and_hands_its_decisions_on(fed_gate
     decisions = until(lambda: len(gate.taken) >= 5 and list(gate.taken), "the records")
     assert headers["x-ostiary-decision"] in {decision.id for decision in decisions}
     assert {decision.model_revision for decision in decisions} == {"m1"}
+    time.sleep(1.5)
     assert gate.stop() == 0
+    assert len(gate.log().splitlines()) == 1  # it said that it answers, and had nothing to add
 
 
 def test_refusals_count_in_later_questions(fed_gate: Make) -> None:
