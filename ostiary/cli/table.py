@@ -39,7 +39,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 def place(source: str, seq: int) -> str:
     """Return where an observation stands, short: the file's own name and the packet or line."""
-    return f"{source.rsplit('/', 1)[-1]}:{seq}"
+    return f"{source.rsplit('/', 1)[-1]}:{seq}" if source else "at a gateway"
 
 
 def instant(ts_ns: int) -> str:
