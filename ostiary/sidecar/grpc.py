@@ -12,11 +12,10 @@ take for "healthy" (gRFC A17). Imports Envoy's messages, hence only where it is 
 import asyncio
 import re
 import time
-from collections.abc import Callable
 from typing import Final, cast
 
-from ostiary.sidecar.door import Door
 from ostiary.sidecar.http2 import UNIMPLEMENTED, Call, Connection, Http2Error
+from ostiary.sidecar.serving import Serving
 from policy.errors import DialectError
 from policy.gateways import envoy_grpc
 from policy.gateways.values import Question, Ruling
@@ -36,29 +35,12 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
-class Server:
+class Server(Serving["Peer"]):
     """What all connections of a process share."""
-
-    def __init__(self, door: Door, clock: Callable[[], int] = time.time_ns) -> None:
-        self.door, self.clock = door, clock
-        self.connections: set[Peer] = set()
-        self.draining = False
 
     def __call__(self) -> "Peer":
         """Return the protocol of a new connection, as asyncio's servers want it."""
         return Peer(self)
-
-    def drain(self) -> None:
-        """End every connection after what is under way on it."""
-        self.draining = True
-        for connection in tuple(self.connections):
-            connection.drain()
-
-    def sweep(self) -> None:
-        """End connections whose client is too slow or has been silent for too long; call it about once a second."""
-        now = time.monotonic()
-        for connection in tuple(self.connections):
-            connection.check(now)
 
     def well(self) -> bool:
         """Tell whether decisions are being made."""

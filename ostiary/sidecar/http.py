@@ -24,6 +24,7 @@ from typing import Final, cast
 import httptools
 
 from ostiary.sidecar.door import Door
+from ostiary.sidecar.serving import Serving
 from policy.errors import DialectError
 from policy.gateways import auth_request, ext_authz, forward_auth
 from policy.gateways.values import Answer, Ruling
@@ -67,34 +68,20 @@ Handler = Callable[[Request], Awaitable[Answer]]
 """Answers a request to a page; what it raises is answered 503 and counted."""
 
 
-class Server:
+class Server(Serving["Connection"]):
     """What all connections of a process share."""
 
     def __init__(
         self, door: Door, pages: dict[str, Page], clock: Callable[[], int] = time.time_ns,
         handlers: dict[str, Handler] | None = None,
     ) -> None:  # fmt: skip
-        self.door, self.pages, self.clock = door, pages, clock
-        self.handlers = handlers or {}
-        self.connections: set[Connection] = set()
-        self.draining = False
+        super().__init__(door, clock)
+        self.pages, self.handlers = pages, handlers or {}
         door.counters.put("connections", 0)  # those of a process that died before this one are gone
 
     def __call__(self) -> "Connection":
         """Return the protocol of a new connection, as asyncio's servers want it."""
         return Connection(self)
-
-    def drain(self) -> None:
-        """End every connection after what is under way on it."""
-        self.draining = True
-        for connection in tuple(self.connections):
-            connection.drain()
-
-    def sweep(self) -> None:
-        """End connections whose client is too slow or has been silent for too long; call it about once a second."""
-        now = time.monotonic()
-        for connection in tuple(self.connections):
-            connection.check(now)
 
 
 class Connection(asyncio.Protocol):

@@ -9,10 +9,9 @@ on `drain` what was read is answered, and HAProxy is told that the connection en
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final, cast
 
-from ostiary.sidecar.door import Door
+from ostiary.sidecar.serving import Serving
 from policy.errors import DialectError
 from policy.gateways import spoe, spop
 from policy.gateways.spop import Frame
@@ -25,29 +24,12 @@ MOST_WAITING: Final = 256
 """Questions of a connection that wait for an engine elsewhere; HAProxy's own limit is 20 (`max-waiting-frames`)."""
 
 
-class SpoeServer:
+class SpoeServer(Serving["SpoeConnection"]):
     """What all connections of a process share."""
-
-    def __init__(self, door: Door, clock: Callable[[], int] = time.time_ns) -> None:
-        self.door, self.clock = door, clock
-        self.connections: set[SpoeConnection] = set()
-        self.draining = False
 
     def __call__(self) -> "SpoeConnection":
         """Return the protocol of a new connection, as asyncio's servers want it."""
         return SpoeConnection(self)
-
-    def drain(self) -> None:
-        """End every connection after what was read from it."""
-        self.draining = True
-        for connection in tuple(self.connections):
-            connection.drain()
-
-    def sweep(self) -> None:
-        """End connections that are too slow or silent for too long; call it about once a second."""
-        now = time.monotonic()
-        for connection in tuple(self.connections):
-            connection.check(now)
 
 
 class SpoeConnection(asyncio.Protocol):
