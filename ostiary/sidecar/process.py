@@ -190,7 +190,7 @@ class Worker:
 
     def _changed(self, entities: Iterable[Entity] | None) -> None:
         """Judge again what was let in, where somebody's risk, the policy or the routes changed."""
-        if not len(self._door.live):
+        if not len(self._door.live) or not self._feed.connected:  # an engine that is back has all judged again
             return
         if entities is not None:
             self._end(self._door.live.of(entities, time.time_ns()), time.time_ns())

@@ -73,6 +73,14 @@ def test_risks_count_once_all_are_told(house: House) -> None:
     assert (house.counters.total("risks"), house.counters.total("synced_ns")) == (1, NOW)
 
 
+def test_no_policy_decides_before_the_risks_that_come_with_it_are_known(house: House) -> None:
+    bundle = frame(BUNDLE, {"modules": {}, "data": {}, "revision": "r1"})
+    house.take(TOLD[0], bundle, *TOLD[1:-1])
+    assert house.door.decider is None
+    house.take(TOLD[-1])
+    assert house.door.decider is not None and len(house.door.mirror) == len(STANDINGS)
+
+
 def test_a_bundle_that_does_not_compile_leaves_the_one_before_in_force(house: House) -> None:
     for bundle in ({"revision": "r1"}, {"revision": "r1"}, {"revision": "r2", "modules": "broken"}):
         house.take(frame(BUNDLE, bundle))

@@ -188,6 +188,18 @@ def test_who_was_let_in_and_no_longer_is_has_connections_to_end(fed_gate: Make) 
     assert len(gate.closing) == 3
 
 
+def test_who_is_no_longer_let_in_while_the_engine_is_away_is_named_when_it_is_back(fed_gate: Make) -> None:
+    gate = fed_gate("", {"192.0.2.66": 0.85})
+    assert gate.ask("192.0.2.66")[0] == 200  # it observes
+    gate.stop_feed()
+    gate.configure(ENFORCE)
+    gate.process.send_signal(signal.SIGHUP)
+    until(lambda: "new settings are in force" in gate.log(), "the new settings")
+    time.sleep(0.5)  # in which it could judge again, with nobody to tell
+    gate.start_feed()
+    until(lambda: gate.closing, "the connections that are to end")
+
+
 def test_what_cannot_be_decided_ends_nothing(fed_gate: Make) -> None:
     gate = fed_gate(ENFORCE, RISKS)
     assert gate.ask()[0] == 200
